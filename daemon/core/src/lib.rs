@@ -1,0 +1,15 @@
+//! The vocabulary and the rules of Swictation, without any machine around them.
+//!
+//! Nothing in this crate reads a clock, starts a thread, opens a file, knows an
+//! environment variable, a device or a bus: time is an argument, audio is a
+//! slice, and what is to be done comes back as a value. That is what makes every
+//! rule testable as a sentence.
+
+pub mod edit;
+pub mod hypothesis;
+pub mod time;
+pub mod wire;
+
+pub use edit::Edit;
+pub use hypothesis::{DictationId, Hypothesis, UtteranceId, Word};
+pub use time::{Now, SAMPLE_RATE, SamplePos};

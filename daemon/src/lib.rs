@@ -1,0 +1,3 @@
+//! The daemon's parts, as a library so that tests can join them differently.
+
+pub mod typist;
