@@ -1,1 +1,91 @@
-//! Skeleton.
+//! Streaming speech recognition as a library: audio in, words out.
+//!
+//! [`load`] opens a model folder on one device and gives a [`Recognizer`], one
+//! utterance at a time; [`Stream`] puts voice activity and utterance ends around
+//! it and is what the worker serves. There are no threads here, no desktop and
+//! no daemon: everything can be run on a WAV file alone (`examples/transcribe.rs`).
+//! Only [`graph`] knows ONNX Runtime.
+
+pub mod cache_aware;
+pub mod decoder;
+pub mod encoder;
+pub mod features;
+pub mod graph;
+pub mod manifest;
+pub mod moonshine;
+pub mod vocab;
+
+use std::path::PathBuf;
+use swictation_core::wire::EngineInfo;
+use swictation_core::{SamplePos, Word};
+
+/// Why recognition is not possible, by what can be done about it.
+#[derive(Debug, thiserror::Error)]
+pub enum AsrError {
+    /// ONNX Runtime is missing, too old or broken.
+    #[error("{0}")]
+    Runtime(String),
+    /// The device cannot be used; another one may do.
+    #[error("{0}")]
+    Device(String),
+    /// A file of the model is missing, damaged or not what its manifest says.
+    #[error("{}: {reason}", file.display())]
+    Model {
+        /// The file that is wrong.
+        file: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// A setting does not go with this model.
+    #[error("{0}")]
+    Setting(String),
+    /// The model was loaded and then failed.
+    #[error("the model failed: {0}")]
+    Run(String),
+}
+
+/// What the person asked of the recognizer; `None` leaves it to the model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// Left context in seconds.
+    pub context_seconds: Option<f32>,
+    /// Audio per model step in milliseconds.
+    pub chunk_ms: Option<u32>,
+    /// Words held back behind the newest.
+    pub wait_k: Option<u32>,
+}
+
+/// What a recognizer believes about the current utterance after a step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Belief {
+    /// Words that became frozen since the last belief, then the tail as a whole.
+    pub words: Vec<Word>,
+    /// `words[..frozen]` are the newly frozen ones: they are handed over here
+    /// once and never change.
+    pub frozen: usize,
+    /// The tokens of this step, see [`swictation_core::wire::Step`].
+    pub tokens: Vec<u32>,
+    /// Their encoder frames, where the family has them.
+    pub frames: Vec<u32>,
+}
+
+/// A streaming model on one device, decoding one utterance at a time.
+///
+/// Steps happen at fixed positions of the audio, so the same audio gives the
+/// same words however it is cut into `feed`s.
+pub trait Recognizer {
+    /// What is loaded and where it runs.
+    fn info(&self) -> EngineInfo;
+    /// Begins an utterance whose first sample is at `at`; `typed` are words of
+    /// it that are typed already, with the space before them, and are taken as given.
+    fn begin(&mut self, at: SamplePos, typed: &[String]);
+    /// Takes in samples that follow those before, 16 kHz mono.
+    fn feed(&mut self, pcm: &[f32]);
+    /// Makes at most one model step; `None` when more audio is needed for one.
+    fn step(&mut self) -> Result<Option<Belief>, AsrError>;
+    /// Says that no audio follows, so that [`Recognizer::step`] gives the last
+    /// steps one by one until it returns `None`. Without it `finish` makes them.
+    fn end(&mut self) {}
+    /// Decodes what is left of the utterance and freezes every word.
+    fn finish(&mut self) -> Result<Belief, AsrError>;
+}

@@ -1,1 +1,78 @@
-//! Skeleton.
+//! The D-Bus contract of the Swictation daemon: what both ends must agree on.
+//!
+//! The daemon serves one object on the session bus. Its methods are verbs that
+//! may be repeated without harm, its properties say how it is, and that is all:
+//! dictated text is never on the bus, because every program of the session can
+//! listen there. The names below, the values of [`State`] and [`Engine`], the
+//! codes in [`exit`] and [`INTROSPECTION`] are the contract; a test of the daemon
+//! asserts that it serves exactly that. Nothing here connects to a bus, starts a
+//! thread or knows what a microphone is.
+
+mod engine;
+pub mod exit;
+mod state;
+mod status;
+
+pub use engine::{Dict, Engine, EngineState, OwnedDict};
+pub use state::{State, UnknownState};
+pub use status::Status;
+
+/// The well-known name of the daemon on the session bus.
+pub const NAME: &str = "org.swictation.Dictation1";
+/// The path of its only object.
+pub const PATH: &str = "/org/swictation/Dictation1";
+/// The interface of that object.
+pub const INTERFACE: &str = "org.swictation.Dictation1";
+/// The interface as introspection XML, for readers and for other languages.
+pub const INTROSPECTION: &str = include_str!("../org.swictation.Dictation1.xml");
+
+/// The daemon as a client sees it. `Start` and `Toggle` have the bus start it;
+/// the other verbs have nothing to do where no daemon runs, so they do not.
+#[zbus::proxy(
+    interface = "org.swictation.Dictation1",
+    default_service = "org.swictation.Dictation1",
+    default_path = "/org/swictation/Dictation1"
+)]
+pub trait Dictation1 {
+    /// Begins to dictate; answers the new state, see [`State`].
+    fn start(&self) -> zbus::Result<String>;
+
+    /// Ends the dictation once its last words are typed; answers the new state.
+    #[zbus(no_autostart)]
+    fn stop(&self) -> zbus::Result<String>;
+
+    /// Starts when idle, stops otherwise; answers the new state.
+    fn toggle(&self) -> zbus::Result<String>;
+
+    /// Ends the dictation at once, without its untyped words; answers the new state.
+    #[zbus(no_autostart)]
+    fn cancel(&self) -> zbus::Result<String>;
+
+    /// Ends the daemon; answers the state it ends from.
+    #[zbus(no_autostart)]
+    fn quit(&self) -> zbus::Result<String>;
+
+    /// See [`State`].
+    #[zbus(property)]
+    fn state(&self) -> zbus::Result<String>;
+
+    /// See [`Engine`].
+    #[zbus(property)]
+    fn engine(&self) -> zbus::Result<OwnedDict>;
+
+    /// What is wrong, for a person; empty when all is well.
+    #[zbus(property)]
+    fn trouble(&self) -> zbus::Result<String>;
+
+    /// The mechanism that types, for example `x11`; empty before the first use.
+    #[zbus(property)]
+    fn typist(&self) -> zbus::Result<String>;
+
+    /// Latency percentiles and counters as a JSON object, made when it is read.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn metrics(&self) -> zbus::Result<String>;
+
+    /// The daemon's version.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> zbus::Result<String>;
+}

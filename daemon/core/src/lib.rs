@@ -7,6 +7,7 @@
 
 pub mod edit;
 pub mod hypothesis;
+pub mod policy;
 pub mod time;
 pub mod wire;
 

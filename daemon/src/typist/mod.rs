@@ -1,8 +1,13 @@
 //! Typing into the focused window: one mechanism a file, the first that works wins.
 //!
-//! A [`Typist`] gets edits one after the other, on one thread, and returns when
-//! the text has been handed over as far as its protocol can confirm it. It knows
-//! nothing of words, sessions or workers.
+//! A [`Typist`] gets edits one after the other, on one thread ([`thread`]), and
+//! returns when the text has been handed over as far as its protocol can confirm
+//! it. It knows nothing of words, sessions or workers.
+
+pub mod enigo;
+pub mod stdout;
+pub mod thread;
+pub mod x11;
 
 use swictation_core::Edit;
 
@@ -29,4 +34,101 @@ pub enum TypistError {
         /// What failed.
         reason: String,
     },
+}
+
+/// Opens a mechanism, or says why this session does not have it.
+pub type Open = fn() -> Result<Box<dyn Typist>, TypistError>;
+
+/// A way of typing that the configuration can name.
+pub struct Mechanism {
+    /// The name, as in [`Typist::name`].
+    pub name: &'static str,
+    /// Opens it because the configuration names it.
+    pub open: Open,
+    /// Opens it only if it serves this whole session; without, "auto" passes it by.
+    pub probe: Option<Open>,
+}
+
+/// Every mechanism, in the order in which "auto" tries them.
+pub const TYPISTS: &[Mechanism] = &[
+    Mechanism { name: "x11", open: x11::open, probe: Some(x11::probe) },
+    Mechanism { name: "stdout", open: stdout::open, probe: None },
+    Mechanism { name: "enigo", open: enigo::open, probe: None },
+];
+
+/// Opens the mechanism of that name; "auto" opens the first that works.
+///
+/// # Errors
+/// [`TypistError::Unavailable`] with the reasons of all that were tried, or with
+/// the known names when there is none such.
+pub fn open(name: &str) -> Result<Box<dyn Typist>, TypistError> {
+    open_from(TYPISTS, name)
+}
+
+fn open_from(mechanisms: &[Mechanism], name: &str) -> Result<Box<dyn Typist>, TypistError> {
+    if name != "auto" {
+        let known = mechanisms.iter().find(|mechanism| mechanism.name == name);
+        return known.map_or_else(|| Err(unknown(mechanisms, name)), |mechanism| (mechanism.open)());
+    }
+    let mut reasons = Vec::new();
+    for mechanism in mechanisms {
+        match mechanism.probe.map(|probe| probe()) {
+            Some(Ok(typist)) => return Ok(typist),
+            Some(Err(e)) => reasons.push(format!("{}: {e}", mechanism.name)),
+            None => {}
+        }
+    }
+    Err(TypistError::Unavailable(format!("nothing here can type. {}", reasons.join("; "))))
+}
+
+fn unknown(mechanisms: &[Mechanism], name: &str) -> TypistError {
+    let names: Vec<&str> = mechanisms.iter().map(|mechanism| mechanism.name).collect();
+    TypistError::Unavailable(format!("no typist is called {name:?}; write auto, {}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Named(&'static str);
+    impl Typist for Named {
+        fn name(&self) -> &'static str {
+            self.0
+        }
+        fn apply(&mut self, _: &Edit) -> Result<(), TypistError> {
+            Ok(())
+        }
+    }
+
+    const ABSENT: Open = || Err(TypistError::Unavailable("no such thing here".into()));
+    const BROKEN: Mechanism = Mechanism { name: "broken", open: ABSENT, probe: Some(ABSENT) };
+    const ASKED: Mechanism = Mechanism { name: "asked", open: || Ok(Box::new(Named("asked"))), probe: None };
+    const GOOD: Mechanism = Mechanism { name: "good", open: ABSENT, probe: Some(|| Ok(Box::new(Named("good")))) };
+
+    fn opened(mechanisms: &[Mechanism], name: &str) -> String {
+        match open_from(mechanisms, name) {
+            Ok(typist) => typist.name().into(),
+            Err(e) => e.to_string(),
+        }
+    }
+
+    #[test]
+    fn auto_takes_the_first_that_works_and_none_that_must_be_asked_for() {
+        assert_eq!(opened(&[BROKEN, ASKED, GOOD], "auto"), "good");
+        assert_eq!(opened(&[BROKEN, ASKED], "auto"), "nothing here can type. broken: no such thing here");
+    }
+
+    #[test]
+    fn a_name_opens_that_mechanism_alone() {
+        assert_eq!(opened(&[BROKEN, ASKED, GOOD], "asked"), "asked");
+        assert_eq!(opened(&[BROKEN, ASKED, GOOD], "broken"), "no such thing here");
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        assert_eq!(
+            opened(TYPISTS, "telepathy"),
+            "no typist is called \"telepathy\"; write auto, x11, stdout, enigo"
+        );
+    }
 }

@@ -1,0 +1,189 @@
+//! NeMo's cache-aware streaming models: mel, one encoder call per chunk, greedy tokens.
+//!
+//! Audio becomes mel frames at once ([`crate::features`]); a step is one chunk of
+//! them through the encoder with its caches ([`crate::encoder`]) and the decoder
+//! ([`crate::decoder`]). The model streams without bound: memory and the time of
+//! a step do not grow with the utterance, and nothing said is ever taken back.
+//! Context and chunk are constants of the graph, so a setting that asks for
+//! others is refused with the values that work.
+
+use crate::decoder::{Ctc, Decoder, Rnnt, Token};
+use crate::encoder::{CacheAwareEncoder, expect_metadata};
+use crate::features::{HOP, LogMel};
+use crate::graph::{Device, Runtime};
+use crate::manifest::{Family, Manifest, Precision, Streaming};
+use crate::vocab::{Vocabulary, Words};
+use crate::{AsrError, Belief, Recognizer, Settings};
+use std::path::Path;
+use swictation_core::SamplePos;
+use swictation_core::wire::EngineInfo;
+
+/// A cache-aware streaming recognizer with a CTC or an RNNT head.
+pub struct CacheAware {
+    features: LogMel,
+    encoder: CacheAwareEncoder,
+    decoder: Box<dyn Decoder>,
+    vocabulary: Vocabulary,
+    words: Words,
+    tokens: Vec<Token>,
+    frame_samples: u64,
+    ended: bool,
+    info: EngineInfo,
+}
+
+impl CacheAware {
+    /// Loads the model of `manifest`, whose files lie in `dir`, on `device`.
+    ///
+    /// # Errors
+    /// `Setting` when `settings` ask for what the graph does not have, `Model`
+    /// naming the file, tensor or line that does not fit the rest.
+    pub fn load(
+        runtime: &Runtime,
+        dir: &Path,
+        manifest: &Manifest,
+        device: Device,
+        settings: &Settings,
+    ) -> Result<Self, AsrError> {
+        let fail = |reason: String| AsrError::Model { file: dir.join("model.toml"), reason };
+        let missing =
+            |table: &str| fail(format!("family {} needs a table [{table}]", manifest.family.as_str()));
+        let streaming = manifest.streaming.ok_or_else(|| missing("streaming"))?;
+        let features = manifest.features.ok_or_else(|| missing("features"))?;
+        if let Some(fault) = streaming.fault() {
+            return Err(fail(format!("[streaming] {fault}")));
+        }
+        refuse_other_settings(settings, &streaming, &manifest.name)?;
+        let features = LogMel::new(&features)?;
+        let vocabulary = Vocabulary::read(&manifest.file(dir, "vocabulary")?)?;
+        let encoder = CacheAwareEncoder::open(
+            runtime,
+            &manifest.file(dir, "encoder")?,
+            device,
+            streaming,
+            features.mels(),
+        )?;
+        let quantised = encoder.graph().is_quantised();
+        if quantised != (manifest.precision == Precision::Int8) {
+            let found = if quantised { "multiplies integers" } else { "has no integer operators" };
+            let reason = format!("it {found}; model.toml says precision = {:?}", manifest.precision.as_str());
+            return Err(AsrError::Model { file: encoder.graph().path().to_path_buf(), reason });
+        }
+        expect_metadata(encoder.graph(), "vocab_size", vocabulary.blank())?;
+        let decoder: Box<dyn Decoder> = match manifest.family {
+            Family::CacheAwareCtc => {
+                vocabulary.expect_width(encoder.classes()?, encoder.graph().path())?;
+                Box::new(Ctc::new(vocabulary.blank()))
+            }
+            Family::CacheAwareRnnt => {
+                let path = manifest.file(dir, "decoder_joint")?;
+                Box::new(Rnnt::open(runtime, &path, device, encoder.encoded(), &vocabulary)?)
+            }
+            other => return Err(fail(format!("family {} is not cache-aware", other.as_str()))),
+        };
+        let info = EngineInfo {
+            model: manifest.name.clone(),
+            family: manifest.family.as_str().to_owned(),
+            provider: encoder.graph().provider(device),
+            precision: manifest.precision.as_str().to_owned(),
+            context_seconds: streaming.context_seconds(),
+            chunk_ms: streaming.chunk_ms(),
+            wait_k: None,
+            unbounded: true,
+        };
+        let frame_samples = u64::from(streaming.subsampling) * HOP as u64;
+        let words = Words::new(SamplePos::default(), frame_samples, 0);
+        let tokens = Vec::new();
+        let mut new =
+            Self { features, encoder, decoder, vocabulary, words, tokens, frame_samples, ended: false, info };
+        // One chunk of silence: the first chunk of a dictation finds the model
+        // warm, and parts that do not fit each other show now.
+        new.begin(SamplePos::default(), &[]);
+        new.feed(&vec![0.0; (streaming.chunk_frames() + 2) * HOP]);
+        new.step()?;
+        new.begin(SamplePos::default(), &[]);
+        Ok(new)
+    }
+
+    /// Takes in mel frames, one after the other, in the place of audio: those of
+    /// another implementation, to compare everything behind them.
+    pub fn feed_frames(&mut self, frames: &[f32]) {
+        if !self.ended {
+            self.encoder.pending().extend_from_slice(frames);
+        }
+    }
+
+    /// One encoder chunk and its tokens, which are left in `self.tokens`.
+    fn advance(&mut self) -> Result<bool, AsrError> {
+        let Some(encoded) = self.encoder.step()? else { return Ok(false) };
+        let before = self.tokens.len();
+        self.decoder.decode(&encoded, &mut self.tokens)?;
+        for token in &self.tokens[before..] {
+            self.words.push(*token, &self.vocabulary);
+        }
+        Ok(true)
+    }
+}
+
+impl Recognizer for CacheAware {
+    fn info(&self) -> EngineInfo {
+        self.info.clone()
+    }
+
+    fn begin(&mut self, at: SamplePos, typed: &[String]) {
+        self.features.reset();
+        self.encoder.begin();
+        self.decoder.begin();
+        self.words = Words::new(at, self.frame_samples, typed.len());
+        self.ended = false;
+    }
+
+    fn feed(&mut self, pcm: &[f32]) {
+        if !self.ended {
+            self.features.feed(pcm, self.encoder.pending());
+        }
+    }
+
+    fn step(&mut self) -> Result<Option<Belief>, AsrError> {
+        self.tokens.clear();
+        Ok(self.advance()?.then(|| self.words.belief(&self.tokens)))
+    }
+
+    fn end(&mut self) {
+        if !self.ended {
+            self.features.end(self.encoder.pending());
+            self.encoder.end();
+            self.ended = true;
+        }
+    }
+
+    fn finish(&mut self) -> Result<Belief, AsrError> {
+        self.end();
+        self.tokens.clear();
+        while self.advance()? {}
+        self.words.complete();
+        Ok(self.words.belief(&self.tokens))
+    }
+}
+
+/// The graph's own geometry may be asked for, within 1 %, and no other.
+fn refuse_other_settings(settings: &Settings, streaming: &Streaming, model: &str) -> Result<(), AsrError> {
+    let differs = |wanted: f32, there: f32| wanted.is_nan() || (wanted - there).abs() > there * 0.01;
+    let (context, chunk) = (streaming.context_seconds(), streaming.chunk_ms());
+    let fail = |reason: String| Err(AsrError::Setting(reason));
+    if let Some(wanted) = settings.context_seconds.filter(|wanted| differs(*wanted, context)) {
+        return fail(format!(
+            "a left context of {wanted} s does not go with {model}: its graph was exported with {context} s; leave the setting out or use {context}, or fetch an export with another context"
+        ));
+    }
+    if let Some(wanted) = settings.chunk_ms.filter(|wanted| differs(*wanted as f32, chunk as f32)) {
+        return fail(format!(
+            "chunks of {wanted} ms do not go with {model}: its graph was exported for {chunk} ms; leave the setting out or use {chunk}"
+        ));
+    }
+    if let Some(wanted) = settings.wait_k {
+        return fail(format!(
+            "wait_k = {wanted} does not go with {model}: its words never change once they are there, so none need to be held back; leave the setting out"
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! Greedy CTC: the best token of every frame, repeats and blanks dropped.
+//!
+//! The last frame's token is carried over, or a token that lasts across the end
+//! of a chunk would be counted twice.
+
+use super::{Decoder, Token, best, row};
+use crate::AsrError;
+use crate::encoder::Encoded;
+
+/// A CTC decoder; the scores are already in the encoder's output.
+pub struct Ctc {
+    blank: usize,
+    last: usize,
+    frame: u64,
+}
+
+impl Ctc {
+    /// `blank` is the last of the `blank + 1` scores of a frame.
+    pub fn new(blank: usize) -> Self {
+        Self { blank, last: blank, frame: 0 }
+    }
+}
+
+impl Decoder for Ctc {
+    fn begin(&mut self) {
+        *self = Self::new(self.blank);
+    }
+
+    fn decode(&mut self, encoded: &Encoded, tokens: &mut Vec<Token>) -> Result<(), AsrError> {
+        let scores = encoded.value.floats()?;
+        for t in 0..encoded.frames {
+            let (id, probability) = best(row(&scores, t, self.blank + 1)?)?;
+            if id != self.blank && id != self.last {
+                tokens.push(Token { id: id as u32, frame: self.frame, probability });
+            }
+            self.last = id;
+            self.frame += 1;
+        }
+        Ok(())
+    }
+}

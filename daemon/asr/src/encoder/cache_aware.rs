@@ -1,0 +1,322 @@
+//! A FastConformer exported with its caches: one graph call per chunk.
+//!
+//! Every call gets `pre_encode_frames` mel frames of history and one chunk of
+//! new ones; the first history is zeros. Attention and convolution caches come
+//! out of a call and go into the next as they are, so left context costs neither
+//! a copy nor a second look at old audio. The geometry is a constant of the
+//! graph: a chunk of another size is only allowed at the end of the utterance.
+
+use super::{Socket, expect_metadata, is_float, is_integer, metadata, wrong};
+use crate::AsrError;
+use crate::graph::{Device, Graph, Runtime, Value};
+use crate::manifest::Streaming;
+use std::path::Path;
+
+/// The encoder graph with the state of one utterance.
+pub struct CacheAwareEncoder {
+    graph: Graph,
+    streaming: Streaming,
+    mels: usize,
+    sockets: Sockets,
+    caches: Option<[Value; 3]>,
+    /// Mel frames that a call to come still needs, one after the other.
+    pending: Vec<f32>,
+    window: Vec<f32>,
+    ended: bool,
+}
+
+/// What one call of the graph gave.
+#[derive(Debug)]
+pub struct Encoded {
+    /// What the graph computed: encoder states `[1, D, T]`, or log probabilities
+    /// `[1, T, V]` of a graph with a CTC head.
+    pub value: Value,
+    /// How many of the T frames are real.
+    pub frames: usize,
+}
+
+/// The ports of the graph: `inputs` and `outputs` hold the three caches (attention,
+/// convolution, fill level) in the same order.
+struct Sockets {
+    features: Socket,
+    length: Socket,
+    encoded: Socket,
+    encoded_length: Socket,
+    inputs: [Socket; 3],
+    outputs: [Socket; 3],
+    shapes: [Vec<usize>; 2],
+}
+
+impl CacheAwareEncoder {
+    /// Loads `path` and checks it against the manifest, also by one call on silence.
+    ///
+    /// # Errors
+    /// `Model` naming the tensor or the metadata that does not fit, and whatever
+    /// [`Graph::open`] gives.
+    pub fn open(
+        runtime: &Runtime,
+        path: &Path,
+        device: Device,
+        streaming: Streaming,
+        mels: usize,
+    ) -> Result<Self, AsrError> {
+        let graph = Graph::open(runtime, path, device)?;
+        check_metadata(&graph, &streaming, mels)?;
+        let sockets = Sockets::find(&graph, &streaming, mels)?;
+        let mut new = Self {
+            graph,
+            streaming,
+            mels,
+            sockets,
+            caches: None,
+            pending: Vec::new(),
+            window: Vec::new(),
+            ended: false,
+        };
+        new.rehearse()?;
+        new.begin();
+        Ok(new)
+    }
+
+    /// The graph, for what it says about itself.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The port of [`Encoded::value`].
+    pub(crate) fn encoded(&self) -> &Socket {
+        &self.sockets.encoded
+    }
+
+    /// How many tokens a graph with a CTC head scores.
+    ///
+    /// # Errors
+    /// `Model` when the output cannot be such scores.
+    pub fn classes(&self) -> Result<usize, AsrError> {
+        let Socket { name, shape, .. } = &self.sockets.encoded;
+        shape.last().and_then(|width| usize::try_from(*width).ok()).ok_or_else(|| {
+            let reason = format!("tensor {name:?} has the shape {shape:?}; log probabilities [1, T, tokens] of a CTC head are expected");
+            wrong(&self.graph, reason)
+        })
+    }
+
+    /// Begins a new utterance with empty caches.
+    pub fn begin(&mut self) {
+        self.caches = None;
+        self.pending.clear();
+        self.pending.resize(self.streaming.pre_encode_frames as usize * self.mels, 0.0);
+        self.ended = false;
+    }
+
+    /// Where the mel frames that follow are to be appended.
+    pub fn pending(&mut self) -> &mut Vec<f32> {
+        &mut self.pending
+    }
+
+    /// No mel frames follow: what is left may make one short chunk.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Encodes one chunk; `None` when more frames are needed for one, or, at the
+    /// end, when fewer are left than make an encoder frame.
+    pub fn step(&mut self) -> Result<Option<Encoded>, AsrError> {
+        let Streaming { pre_encode_frames, subsampling, .. } = self.streaming;
+        let (history, chunk) = (pre_encode_frames as usize, self.streaming.chunk_frames());
+        let there = self.pending.len() / self.mels;
+        let least = if self.ended { subsampling as usize } else { chunk };
+        if there < history + least {
+            return Ok(None);
+        }
+        let frames = there.min(history + chunk);
+        // The graph wants one row per mel bin, the frames come one after the other.
+        self.window.clear();
+        for bin in 0..self.mels {
+            self.window.extend(self.pending[bin..frames * self.mels].iter().step_by(self.mels));
+        }
+        let encoded = self.run(frames)?;
+        self.pending.drain(..(frames - history) * self.mels);
+        Ok(Some(encoded))
+    }
+
+    fn run(&mut self, frames: usize) -> Result<Encoded, AsrError> {
+        let sockets = &self.sockets;
+        let caches = match self.caches.take() {
+            Some(caches) => caches,
+            None => sockets.empty_caches()?,
+        };
+        let features = sockets.features.floats(&[1, self.mels, frames], self.window.as_slice())?;
+        let length = sockets.length.integers(&[1], &[i32::try_from(frames).unwrap_or(i32::MAX)])?;
+        let inputs = vec![
+            (sockets.features.name.as_str(), &features),
+            (sockets.length.name.as_str(), &length),
+            (sockets.inputs[0].name.as_str(), &caches[0]),
+            (sockets.inputs[1].name.as_str(), &caches[1]),
+            (sockets.inputs[2].name.as_str(), &caches[2]),
+        ];
+        let [attention, convolution, filled] = &sockets.outputs;
+        let wanted = [&sockets.encoded, &sockets.encoded_length, attention, convolution, filled];
+        let outputs = self.graph.run(inputs, &wanted.map(|socket| socket.name.as_str()))?;
+        let Ok([value, length, attention, convolution, filled]) = <[Value; 5]>::try_from(outputs) else {
+            return Err(AsrError::Run(format!("{} gave too few outputs", self.graph.path().display())));
+        };
+        self.caches = Some([attention, convolution, filled]);
+        let frames = length.integers()?.first().and_then(|n| usize::try_from(*n).ok()).unwrap_or(0);
+        Ok(Encoded { value, frames })
+    }
+
+    /// One call on silence, which also warms the model up: the caches must come
+    /// out as they went in and a chunk must give the promised frames.
+    fn rehearse(&mut self) -> Result<(), AsrError> {
+        let frames = self.streaming.pre_encode_frames as usize + self.streaming.chunk_frames();
+        self.window = vec![0.0; frames * self.mels];
+        let encoded = self.run(frames)?;
+        let promised = self.streaming.right_frames as usize + 1;
+        if encoded.frames != promised {
+            let reason = format!(
+                "a chunk of {frames} mel frames gives {} encoder frames; [streaming] of model.toml promises right_frames + 1 = {promised}",
+                encoded.frames
+            );
+            return Err(wrong(&self.graph, reason));
+        }
+        let caches = self.caches.iter().flatten();
+        for (cache, (socket, shape)) in caches.zip(self.sockets.outputs.iter().zip(&self.sockets.shapes)) {
+            if cache.shape() != *shape {
+                let reason = format!(
+                    "tensor {:?} comes out with the shape {:?} where {shape:?} went in; [streaming] left_frames of model.toml does not belong to this graph",
+                    socket.name,
+                    cache.shape()
+                );
+                return Err(wrong(&self.graph, reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sockets {
+    fn find(graph: &Graph, streaming: &Streaming, mels: usize) -> Result<Self, AsrError> {
+        let has = |text: &'static str| move |name: &str| name.contains(text);
+        let (attention, convolution) = (has("cache_last_channel"), has("cache_last_time"));
+        let filled = |name: &str| attention(name) && name.contains("len");
+        let cache = |name: &str| name.contains("cache");
+        let caches = |ports: &[crate::graph::Port]| -> Result<[Socket; 3], AsrError> {
+            Ok([
+                Socket::find(graph, ports, "the attention cache (cache_last_channel, f32 or f16)", |p| {
+                    is_float(p) && attention(&p.name)
+                })?,
+                Socket::find(graph, ports, "the convolution cache (cache_last_time, f32 or f16)", |p| {
+                    is_float(p) && convolution(&p.name)
+                })?,
+                Socket::find(
+                    graph,
+                    ports,
+                    "the cache's fill level (cache_last_channel_len, integer)",
+                    |p| is_integer(p) && filled(&p.name),
+                )?,
+            ])
+        };
+        let inputs = caches(&graph.inputs)?;
+        let outputs = caches(&graph.outputs)?;
+        for (input, output) in inputs.iter().zip(&outputs) {
+            if input.dtype != output.dtype {
+                let reason = format!(
+                    "tensor {:?} is {} and {:?} is {}; a cache must come out in the type it goes in",
+                    input.name, input.dtype, output.name, output.dtype
+                );
+                return Err(wrong(graph, reason));
+            }
+        }
+        let features = Socket::find(graph, &graph.inputs, "the features (f32 or f16)", |p| {
+            is_float(p) && !cache(&p.name)
+        })?;
+        features.expect_shape(graph, &[Some(1), Some(mels), None])?;
+        let length = Socket::find(graph, &graph.inputs, "the features' length (integer)", |p| {
+            is_integer(p) && !cache(&p.name)
+        })?;
+        let encoded = Socket::find(graph, &graph.outputs, "the encoder's output (f32 or f16)", |p| {
+            is_float(p) && !cache(&p.name)
+        })?;
+        encoded.expect_shape(graph, &[Some(1), None, None])?;
+        let encoded_length = Socket::find(graph, &graph.outputs, "the output's length (integer)", |p| {
+            is_integer(p) && !cache(&p.name)
+        })?;
+        let shapes = cache_shapes(graph, &inputs, streaming)?;
+        Ok(Self { features, length, encoded, encoded_length, inputs, outputs, shapes })
+    }
+
+    fn empty_caches(&self) -> Result<[Value; 3], AsrError> {
+        let zeros = |i: usize| {
+            let shape = &self.shapes[i];
+            self.inputs[i].floats(shape, vec![0.0; shape.iter().product()])
+        };
+        Ok([zeros(0)?, zeros(1)?, self.inputs[2].integers(&[1], &[0])?])
+    }
+}
+
+/// The shapes of the attention cache (layers, left context, width) and of the
+/// convolution cache (layers, width, kernel - 1), with the batch of one where
+/// the graph has it: before or after the layers.
+fn cache_shapes(
+    graph: &Graph,
+    inputs: &[Socket; 3],
+    streaming: &Streaming,
+) -> Result<[Vec<usize>; 2], AsrError> {
+    let left = streaming.left_frames as usize;
+    let shape = |socket: &Socket, key: &str, left_at: Option<usize>| -> Result<Vec<usize>, AsrError> {
+        let fail = |reason: String| wrong(graph, format!("tensor {:?} {reason}", socket.name));
+        let [first, second, rest @ ..] = socket.shape.as_slice() else {
+            return Err(fail(format!("has the shape {:?}; a cache has four dimensions", socket.shape)));
+        };
+        let layers_first = match (*first, *second) {
+            (-1 | 1, 1..) => false,
+            (1.., -1 | 1) => true,
+            _ => return Err(fail(format!("leaves open in {:?} where the layers are", socket.shape))),
+        };
+        let layers = usize::try_from(*first.max(second)).unwrap_or(1);
+        expect_metadata(graph, &format!("{key}_dim1"), layers)?;
+        let mut dims = if layers_first { vec![layers, 1] } else { vec![1, layers] };
+        for (i, declared) in rest.iter().enumerate() {
+            let key = format!("{key}_dim{}", i + 2);
+            let known = match left_at {
+                Some(at) if at == i => Some(left),
+                _ => metadata(graph, &key)?,
+            };
+            let dim = usize::try_from(*declared).ok().or(known);
+            let Some(dim) = dim else {
+                return Err(fail(format!(
+                    "leaves a dimension open in {:?} and the metadata has no {key}",
+                    socket.shape
+                )));
+            };
+            if known.is_some_and(|known| known != dim) {
+                return Err(fail(format!("has {dim} where {} is expected ({key})", known.unwrap_or(0))));
+            }
+            dims.push(dim);
+        }
+        if dims.len() != 4 {
+            return Err(fail(format!("has the shape {:?}; a cache has four dimensions", socket.shape)));
+        }
+        Ok(dims)
+    };
+    Ok([shape(&inputs[0], "cache_last_channel", Some(0))?, shape(&inputs[1], "cache_last_time", None)?])
+}
+
+/// What the exporter wrote must be what `model.toml` says, where it wrote anything.
+fn check_metadata(graph: &Graph, streaming: &Streaming, mels: usize) -> Result<(), AsrError> {
+    let chunk = streaming.chunk_frames();
+    expect_metadata(graph, "cache_last_channel_dim2", streaming.left_frames as usize)?;
+    expect_metadata(graph, "chunk_shift", chunk)?;
+    expect_metadata(graph, "window_size", streaming.pre_encode_frames as usize + chunk)?;
+    expect_metadata(graph, "subsampling_factor", streaming.subsampling as usize)?;
+    expect_metadata(graph, "feat_dim", mels)?;
+    match graph.metadata.get("normalize_type").map(String::as_str) {
+        None | Some("" | "NA") => Ok(()),
+        Some(other) => Err(wrong(
+            graph,
+            format!(
+                "its metadata says normalize_type = {other:?}; model.toml says [features] normalize = \"none\""
+            ),
+        )),
+    }
+}

@@ -1,0 +1,213 @@
+//! Moonshine's two graphs: audio to states, states and tokens to the next token.
+//!
+//! The encoder reads raw samples; the decoder is one graph with two branches, a
+//! first pass over a whole prefix and later passes of one token that reuse keys
+//! and values. The prefix pass also *verifies a draft*: the continuation that the
+//! previous step decoded is fed along with the prefix, and every token the model
+//! confirms costs no pass of its own. The result is exactly the greedy decode.
+//!
+//! Tensors: encoder `input_values` f32 \[1, n\], `attention_mask` i64 \[1, n\] →
+//! `last_hidden_state` f32 \[1, t, d\]; decoder `input_ids` i64 \[1, u\],
+//! `encoder_hidden_states`, `encoder_attention_mask` (of the samples, thinned
+//! inside), `use_cache_branch` bool \[1\], `past_key_values.L.{decoder,encoder}.
+//! {key,value}` f32 \[1, heads, t, width\] → `logits` f32 \[1, u, V\], `present.…`.
+
+use super::tokens::{END, START, Tokens};
+use crate::AsrError;
+use crate::graph::{Graph, Value};
+use std::path::Path;
+
+/// A decoded token and the probability the model gave it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Token {
+    pub(super) id: u32,
+    pub(super) probability: f32,
+}
+
+pub(super) struct Graphs {
+    encoder: Graph,
+    decoder: Graph,
+    caches: Vec<Cache>,
+    vocabulary: usize,
+}
+
+/// One key or value cache of the decoder.
+struct Cache {
+    input: String,
+    output: String,
+    heads: usize,
+    width: usize,
+    /// Keys and values of the encoder states; they do not change after the first pass.
+    fixed: bool,
+}
+
+impl Graphs {
+    pub(super) fn new(
+        encoder: Graph,
+        decoder: Graph,
+        tokens: &Tokens,
+        file: &Path,
+    ) -> Result<Self, AsrError> {
+        for name in ["input_values", "attention_mask"] {
+            encoder.input(name)?;
+        }
+        encoder.output("last_hidden_state")?;
+        for name in ["input_ids", "encoder_hidden_states", "encoder_attention_mask", "use_cache_branch"] {
+            decoder.input(name)?;
+        }
+        let width = decoder.output("logits")?.shape.last().copied().unwrap_or(-1);
+        let vocabulary = usize::try_from(width).unwrap_or(0);
+        if vocabulary != tokens.len() {
+            let reason = format!(
+                "holds {} pieces, but the decoder {} has {width} outputs; the files belong to different models",
+                tokens.len(),
+                decoder.path().display()
+            );
+            return Err(AsrError::Model { file: file.to_path_buf(), reason });
+        }
+        let mut caches = Vec::new();
+        for port in decoder.inputs.iter().filter(|p| p.name.starts_with("past_key_values.")) {
+            let output = port.name.replacen("past_key_values", "present", 1);
+            decoder.output(&output)?;
+            let dim = |i: usize| port.shape.get(i).and_then(|d| usize::try_from(*d).ok()).unwrap_or(0);
+            caches.push(Cache {
+                fixed: port.name.contains(".encoder."),
+                heads: dim(1),
+                width: dim(3),
+                input: port.name.clone(),
+                output,
+            });
+        }
+        if caches.is_empty() || caches.iter().any(|c| c.heads == 0 || c.width == 0) {
+            let reason = "its past_key_values inputs are not [1, heads, t, width]".to_owned();
+            return Err(AsrError::Model { file: decoder.path().to_path_buf(), reason });
+        }
+        Ok(Self { encoder, decoder, caches, vocabulary })
+    }
+
+    pub(super) fn is_quantised(&self) -> bool {
+        self.encoder.is_quantised() || self.decoder.is_quantised()
+    }
+
+    pub(super) fn decoder(&self) -> &Graph {
+        &self.decoder
+    }
+
+    /// Greedy decode of `audio` after the forced `prefix`, at most `limit` new
+    /// tokens; `draft` is a guess at what follows and only saves time.
+    pub(super) fn decode(
+        &mut self,
+        audio: &[f32],
+        prefix: &[u32],
+        draft: &[u32],
+        limit: usize,
+        accept: impl Fn(&[Token]) -> bool,
+    ) -> Result<Vec<Token>, AsrError> {
+        let mask = Value::i64(&[1, audio.len()], vec![1; audio.len()])?;
+        let samples = Value::f32(&[1, audio.len()], audio)?;
+        let inputs = vec![("input_values", &samples), ("attention_mask", &mask)];
+        let states = single(self.encoder.run(inputs, &["last_hidden_state"])?)?;
+
+        let draft = &draft[..draft.len().min(limit)];
+        let mut ids = vec![i64::from(START)];
+        ids.extend(prefix.iter().chain(draft).map(|id| i64::from(*id)));
+        let empty = self.caches.iter().map(|c| Value::f32(&[1, c.heads, 0, c.width], Vec::new()));
+        let mut past = empty.collect::<Result<Vec<_>, _>>()?;
+        let logits = self.pass(&ids, &states, &mask, &mut past, false)?;
+
+        let mut found: Vec<Token> = Vec::new();
+        let mut next = self.best(&logits, prefix.len())?;
+        for (i, drafted) in draft.iter().enumerate() {
+            if next.id != *drafted || next.id == END {
+                break;
+            }
+            found.push(next);
+            next = self.best(&logits, prefix.len() + i + 1)?;
+        }
+        let kept = 1 + prefix.len() + found.len();
+        if kept < ids.len() {
+            self.truncate(&mut past, kept)?;
+        }
+        while next.id != END && found.len() < limit {
+            found.push(next);
+            if !accept(&found) {
+                break;
+            }
+            let logits = self.pass(&[i64::from(next.id)], &states, &mask, &mut past, true)?;
+            next = self.best(&logits, 0)?;
+        }
+        Ok(found)
+    }
+
+    /// One decoder pass; the caches in `past` are replaced by the new ones.
+    fn pass(
+        &mut self,
+        ids: &[i64],
+        states: &Value,
+        mask: &Value,
+        past: &mut Vec<Value>,
+        cached: bool,
+    ) -> Result<Value, AsrError> {
+        let ids = Value::i64(&[1, ids.len()], ids)?;
+        let branch = Value::bool(&[1], [cached])?;
+        let mut inputs = vec![
+            ("input_ids", &ids),
+            ("encoder_hidden_states", states),
+            ("encoder_attention_mask", mask),
+            ("use_cache_branch", &branch),
+        ];
+        inputs.extend(self.caches.iter().zip(past.iter()).map(|(c, v)| (c.input.as_str(), v)));
+        // The cached branch hands back empty encoder caches: the first ones stay.
+        let mut wanted = vec!["logits"];
+        wanted.extend(self.caches.iter().filter(|c| !(cached && c.fixed)).map(|c| c.output.as_str()));
+        let mut outputs = self.decoder.run(inputs, &wanted)?.into_iter();
+        let logits = outputs.next().ok_or_else(|| AsrError::Run("the decoder gave no logits".to_owned()))?;
+        for (cache, value) in self.caches.iter().zip(past.iter_mut()) {
+            if !(cached && cache.fixed)
+                && let Some(new) = outputs.next()
+            {
+                *value = new;
+            }
+        }
+        Ok(logits)
+    }
+
+    /// Keeps the first `length` positions of the caches that grow.
+    fn truncate(&self, past: &mut [Value], length: usize) -> Result<(), AsrError> {
+        for (cache, value) in self.caches.iter().zip(past) {
+            if cache.fixed {
+                continue;
+            }
+            let rows = value.shape().get(2).copied().unwrap_or(0);
+            let data = value.floats()?;
+            let mut kept = Vec::with_capacity(cache.heads * length * cache.width);
+            for head in data.chunks_exact(rows * cache.width) {
+                kept.extend_from_slice(&head[..length * cache.width]);
+            }
+            let shorter = Value::f32(&[1, cache.heads, length, cache.width], kept)?;
+            *value = shorter;
+        }
+        Ok(())
+    }
+
+    /// The most probable token of row `row` of the logits.
+    fn best(&self, logits: &Value, row: usize) -> Result<Token, AsrError> {
+        let all = logits.floats()?;
+        let row = all
+            .get(row * self.vocabulary..(row + 1) * self.vocabulary)
+            .ok_or_else(|| AsrError::Run("the decoder gave fewer logits than tokens".to_owned()))?;
+        let (id, top) = row
+            .iter()
+            .enumerate()
+            .fold((0, f32::NEG_INFINITY), |best, (id, v)| if *v > best.1 { (id, *v) } else { best });
+        if !top.is_finite() {
+            return Err(AsrError::Run("the decoder gave numbers that are not finite".to_owned()));
+        }
+        let sum: f32 = row.iter().map(|v| (v - top).exp()).sum();
+        Ok(Token { id: id as u32, probability: 1.0 / sum })
+    }
+}
+
+fn single(values: Vec<Value>) -> Result<Value, AsrError> {
+    values.into_iter().next().ok_or_else(|| AsrError::Run("the encoder gave no states".to_owned()))
+}

@@ -1,0 +1,248 @@
+//! Tokens to words.
+//!
+//! A vocabulary file has one `piece id` a line in the order of the ids, the blank
+//! last; a piece that begins a word begins with "▁". [`Words`] puts the pieces
+//! of a stream together. A greedy decoder takes no token back, so a word is
+//! frozen as soon as the next one begins; only the newest may still get a piece.
+//! Pieces in angle brackets steer the model and are never typed.
+
+use crate::decoder::Token;
+use crate::{AsrError, Belief};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use swictation_core::{SamplePos, Word};
+
+const WORD_START: char = '▁';
+
+/// The pieces of a model, by token.
+#[derive(Debug)]
+pub struct Vocabulary {
+    pieces: Vec<String>,
+    file: PathBuf,
+}
+
+impl Vocabulary {
+    /// Reads a vocabulary file (`vocab.txt`, `tokens.txt`).
+    ///
+    /// # Errors
+    /// `Model` naming the line that is missing, doubled or not of the form `piece id`.
+    pub fn read(file: &Path) -> Result<Self, AsrError> {
+        let fail = |reason: String| AsrError::Model { file: file.to_path_buf(), reason };
+        let text = std::fs::read_to_string(file).map_err(|e| fail(format!("cannot be read: {e}")))?;
+        let mut seen = HashMap::new();
+        let mut pieces = Vec::new();
+        for (i, line) in text.lines().enumerate() {
+            let fail = |reason: String| Err(fail(format!("line {}: {reason}", i + 1)));
+            let Some((piece, id)) = line.rsplit_once(' ') else {
+                return fail(format!("{line:?} is not of the form `piece id`"));
+            };
+            if id.parse() != Ok(i) {
+                return fail(format!("the id is {id} where {i} was expected; a line is missing or doubled"));
+            }
+            if piece.is_empty() || piece.contains(char::is_whitespace) {
+                return fail(format!("{piece:?} cannot be a piece of a word"));
+            }
+            if piece.len() == 6 && piece.starts_with("<0x") {
+                return fail(format!(
+                    "{piece:?} is a byte; vocabularies with single bytes are not supported"
+                ));
+            }
+            if let Some(before) = seen.insert(piece, i + 1) {
+                return fail(format!("{piece:?} is already on line {before}"));
+            }
+            pieces.push(piece.to_owned());
+        }
+        match pieces.last() {
+            Some(blank) if is_special(blank) && pieces.len() > 1 => {
+                Ok(Self { pieces, file: file.to_path_buf() })
+            }
+            _ => Err(fail(format!("line {}: the last piece must be the blank, such as <blk>", pieces.len()))),
+        }
+    }
+
+    /// The blank's number, which is the number of all other pieces.
+    pub fn blank(&self) -> usize {
+        self.pieces.len() - 1
+    }
+
+    /// The graph at `graph` scores `width` tokens, which must be these pieces.
+    pub fn expect_width(&self, width: usize, graph: &Path) -> Result<(), AsrError> {
+        if width == self.pieces.len() {
+            return Ok(());
+        }
+        let reason = format!(
+            "line {}: the file ends with {} pieces where {} scores {width} tokens",
+            self.pieces.len(),
+            self.pieces.len(),
+            graph.display()
+        );
+        Err(AsrError::Model { file: self.file.clone(), reason })
+    }
+
+    fn piece(&self, id: u32) -> &str {
+        self.pieces.get(id as usize).map_or("", String::as_str)
+    }
+}
+
+fn is_special(piece: &str) -> bool {
+    piece.len() > 2 && piece.starts_with('<') && piece.ends_with('>')
+}
+
+/// A word that may still get a piece.
+#[derive(Debug)]
+struct Open {
+    text: String,
+    first: u64,
+    last: u64,
+    probability: f32,
+    tokens: u16,
+}
+
+/// The words of one utterance.
+#[derive(Debug)]
+pub struct Words {
+    begin: SamplePos,
+    /// Samples per encoder frame.
+    frame: u64,
+    /// Words at the beginning that are typed already.
+    typed: usize,
+    /// Words completed so far, with the typed ones.
+    completed: usize,
+    fresh: Vec<Word>,
+    open: Option<Open>,
+}
+
+impl Words {
+    /// No words yet; the first sample is at `begin`, an encoder frame has `frame`
+    /// samples, and the first `typed` words are not to be handed over again.
+    pub fn new(begin: SamplePos, frame: u64, typed: usize) -> Self {
+        Self { begin, frame, typed, completed: 0, fresh: Vec::new(), open: None }
+    }
+
+    /// Takes in the next token.
+    pub fn push(&mut self, token: Token, vocabulary: &Vocabulary) {
+        let piece = vocabulary.piece(token.id);
+        if is_special(piece) {
+            return;
+        }
+        for (i, part) in piece.split(WORD_START).enumerate() {
+            if i > 0 {
+                self.complete();
+            }
+            // The mark counts as the beginning of the word that follows it, also
+            // when it is a token of its own.
+            if i == 0 && part.is_empty() {
+                continue;
+            }
+            let word = self.open.get_or_insert_with(|| Open {
+                text: String::new(),
+                first: token.frame,
+                last: token.frame,
+                probability: 0.0,
+                tokens: 0,
+            });
+            word.text.push_str(part);
+            word.last = token.frame;
+            word.probability += token.probability;
+            word.tokens = word.tokens.saturating_add(1);
+        }
+    }
+
+    /// The newest word gets no more pieces.
+    pub fn complete(&mut self) {
+        if let Some(word) = self.newest() {
+            if self.completed >= self.typed {
+                self.fresh.push(word);
+            }
+            self.completed += 1;
+        }
+        self.open = None;
+    }
+
+    /// The words frozen since the last belief and the newest word, with the
+    /// tokens that the step added.
+    pub fn belief(&mut self, tokens: &[Token]) -> Belief {
+        let mut words = std::mem::take(&mut self.fresh);
+        let frozen = words.len();
+        if self.completed >= self.typed {
+            words.extend(self.newest());
+        }
+        Belief {
+            words,
+            frozen,
+            tokens: tokens.iter().map(|token| token.id).collect(),
+            frames: tokens.iter().map(|token| u32::try_from(token.frame).unwrap_or(u32::MAX)).collect(),
+        }
+    }
+
+    fn newest(&self) -> Option<Word> {
+        let open = self.open.as_ref().filter(|open| !open.text.is_empty())?;
+        Some(Word {
+            text: open.text.clone(),
+            glued: false,
+            start: self.begin + open.first * self.frame,
+            end: self.begin + (open.last + 1) * self.frame,
+            confidence: (open.probability / f32::from(open.tokens)).clamp(0.0, 1.0),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(pieces: &[&str], typed: usize) -> (Vec<Belief>, Belief) {
+        let vocabulary =
+            Vocabulary { pieces: pieces.iter().map(|p| (*p).to_owned()).collect(), file: "v".into() };
+        let mut words = Words::new(SamplePos(1000), 1280, typed);
+        let token = |id| Token { id, frame: u64::from(id), probability: 0.5 };
+        let steps = (0..pieces.len() as u32).map(|id| {
+            words.push(token(id), &vocabulary);
+            words.belief(&[token(id)])
+        });
+        let steps = steps.collect();
+        words.complete();
+        (steps, words.belief(&[]))
+    }
+
+    fn texts(belief: &Belief) -> Vec<&str> {
+        belief.words.iter().map(|word| word.text.as_str()).collect()
+    }
+
+    #[test]
+    fn a_word_grows_and_freezes_when_the_next_begins() {
+        let (steps, end) = words(&["▁ne", "ver", ",", "▁mind"], 0);
+        assert_eq!(
+            steps.iter().map(texts).collect::<Vec<_>>(),
+            [vec!["ne"], vec!["never"], vec!["never,"], vec!["never,", "mind"]]
+        );
+        assert_eq!(steps.iter().map(|belief| belief.frozen).collect::<Vec<_>>(), [0, 0, 0, 1]);
+        assert_eq!((texts(&end), end.frozen), (vec!["mind"], 1));
+        let never = &steps[3].words[0];
+        assert_eq!((never.start, never.end), (SamplePos(1000), SamplePos(1000 + 3 * 1280)));
+        assert!((never.confidence - 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_mark_of_its_own_begins_a_word() {
+        let (steps, end) = words(&["a", "▁", "▁", "b", "▁c"], 0);
+        assert_eq!(texts(&steps[2]), Vec::<&str>::new());
+        assert_eq!(texts(&steps[4]), ["b", "c"]);
+        assert_eq!(texts(&end), ["c"]);
+    }
+
+    #[test]
+    fn steering_pieces_are_not_typed() {
+        let (_, end) = words(&["▁a", "<unk>", "b", "<EOU>"], 0);
+        assert_eq!(texts(&end), ["ab"]);
+    }
+
+    #[test]
+    fn typed_words_are_counted_and_left_out() {
+        let (steps, end) = words(&["▁a", "b", "▁c", "▁d"], 2);
+        assert!(steps[..3].iter().all(|belief| belief.words.is_empty()));
+        assert_eq!(texts(&steps[3]), ["d"]);
+        assert_eq!((texts(&end), end.frozen), (vec!["d"], 1));
+        assert_eq!(steps[0].tokens, [0], "the tokens are those of the model");
+    }
+}

@@ -1,0 +1,8 @@
+//! The cache-aware family on toy models: parity with NeMo, and damaged models.
+
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod toy;

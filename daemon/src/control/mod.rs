@@ -1,0 +1,7 @@
+//! The daemon towards the outside: its object on the bus, its word to systemd.
+//!
+//! Both only carry: a request in, a status out. What a command means is decided
+//! by the main loop.
+
+pub mod dbus;
+pub mod notify;

@@ -1,0 +1,57 @@
+//! Typing through the enigo crate, for desktops where our own mechanisms fail.
+//!
+//! It is used only when the configuration names it and never probed: it types
+//! capitals and punctuation through keycodes that it rebinds without waiting, and
+//! lost up to half of a text of Chinese characters, and 2 % of a mixed one, while
+//! the machine was busy. One [`Enigo`] lives as long as the daemon, because
+//! dropping it takes its bindings back at once and loses the last characters.
+
+use super::{Typist, TypistError};
+use ::enigo::{Direction, Enigo, InputError, Key, Keyboard, Settings};
+use std::time::Duration;
+use swictation_core::Edit;
+use swictation_core::edit::typeable;
+
+/// Programs still translate the last keys for this long.
+const OUTLIVE: Duration = Duration::from_millis(300);
+
+struct Through(Enigo);
+
+/// Connects enigo to the X server that DISPLAY names.
+///
+/// # Errors
+/// [`TypistError::Unavailable`] when enigo cannot connect.
+pub fn open() -> Result<Box<dyn Typist>, TypistError> {
+    // enigo does not return an error for a missing variable in every version.
+    if std::env::var_os("DISPLAY").is_none_or(|display| display.is_empty()) {
+        return Err(TypistError::Unavailable(
+            "enigo needs an X display and DISPLAY is not set; start the daemon inside the desktop session"
+                .into(),
+        ));
+    }
+    match Enigo::new(&Settings::default()) {
+        Ok(enigo) => Ok(Box::new(Through(enigo))),
+        Err(e) => Err(TypistError::Unavailable(format!("enigo: {e}; check DISPLAY and XAUTHORITY"))),
+    }
+}
+
+impl Typist for Through {
+    fn name(&self) -> &'static str {
+        "enigo"
+    }
+
+    fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
+        // enigo confirms nothing, so nothing counts as typed when it fails.
+        let lost = |e: InputError| TypistError::Lost { typed: 0, reason: format!("enigo: {e}") };
+        for _ in 0..edit.erase {
+            self.0.key(Key::Backspace, Direction::Click).map_err(lost)?;
+        }
+        self.0.text(&typeable(&edit.insert)).map_err(lost)
+    }
+}
+
+impl Drop for Through {
+    fn drop(&mut self) {
+        std::thread::sleep(OUTLIVE);
+    }
+}

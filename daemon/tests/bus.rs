@@ -1,0 +1,451 @@
+//! The daemon's object on a real bus, as its clients see it.
+//!
+//! The daemon here is the real bus side with a main loop of a few lines, in a
+//! process of its own: this test executable, started again with [`ROLE`] set.
+//! Its stdin is a script of what it publishes, its stderr says what happens.
+
+#![allow(clippy::exit)]
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixDatagram;
+use std::process::{self, Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+use swictation_control::{
+    Dictation1Proxy, Engine, EngineState, INTERFACE, INTROSPECTION, NAME, OwnedDict, PATH, State, Status,
+};
+use swictation_daemon::control::dbus::{self, Published, Request};
+use swictation_daemon::control::notify;
+use swictation_tests::bus::Bus;
+use zbus::proxy::CacheProperties;
+use zbus::{Connection, MatchRule, Message, MessageStream, Variant};
+
+/// Set in the process that plays the daemon, to the part it plays.
+const ROLE: &str = "SWICTATION_TEST_ROLE";
+/// What the daemon of these tests types.
+const SPOKEN: &str = "the quick brown secret";
+
+enum Event {
+    Request(Request),
+    Line(String),
+    Lost,
+}
+
+/// Not a test of its own: the daemon, where [`ROLE`] says so.
+#[test]
+fn daemon() {
+    match std::env::var(ROLE).as_deref() {
+        Ok("daemon") => process::exit(serve()),
+        Ok("notify") => {
+            notify::ready("idle");
+            notify::status("listening");
+            notify::reloading();
+            notify::watchdog();
+            notify::stopping();
+            process::exit(notify::watchdog_interval().map_or(0, |due| due.as_millis() as i32));
+        }
+        _ => {}
+    }
+}
+
+/// The smallest main loop that keeps the rules of the verbs.
+fn serve() -> i32 {
+    let (events, next) = mpsc::channel();
+    let (requests, lost) = (events.clone(), events.clone());
+    let bus = match dbus::serve(
+        move |request| drop(requests.send(Event::Request(request))),
+        || r#"{"typed_ms_p50":120}"#.into(),
+        move || drop(lost.send(Event::Lost)),
+    ) {
+        Ok(bus) => bus,
+        Err(e) => {
+            eprintln!("{e}");
+            return e.exit_code().into();
+        }
+    };
+    thread::spawn(move || io::stdin().lines().try_for_each(|line| events.send(Event::Line(line?)).map_err(io::Error::other)));
+    eprintln!("serving");
+    let mut now = Published::default();
+    let mut typed = String::new();
+    for event in next {
+        match event {
+            Event::Request(Request { command, reply }) => {
+                let dictating = now.state != State::Idle;
+                now.state = match command {
+                    dbus::Command::Start if !dictating => State::Listening,
+                    dbus::Command::Toggle if !dictating => State::Listening,
+                    dbus::Command::Stop | dbus::Command::Toggle | dbus::Command::Cancel => State::Idle,
+                    dbus::Command::Start | dbus::Command::Quit => now.state,
+                };
+                bus.publish(now.clone());
+                let _ = reply.send(match now.trouble.as_str() {
+                    "" => Ok(now.state),
+                    trouble => Err(trouble.to_owned()),
+                });
+                if command == dbus::Command::Quit {
+                    return 0;
+                }
+            }
+            Event::Line(line) => {
+                match line.split_once(' ') {
+                    Some(("trouble", trouble)) => now.trouble = trouble.into(),
+                    Some(("hear", words)) => {
+                        typed.push_str(words);
+                        now.state = State::Speaking;
+                        now.typist = "x11".into();
+                        now.engine = engine();
+                    }
+                    _ => return 1,
+                }
+                bus.publish(now.clone());
+                // Nothing changed: nothing may be announced.
+                bus.publish(now.clone());
+                eprintln!("typed {} characters", typed.len());
+            }
+            Event::Lost => {
+                eprintln!("lost");
+                return i32::from(swictation_control::exit::NO_BUS);
+            }
+        }
+    }
+    1
+}
+
+fn engine() -> Engine {
+    Engine {
+        state: EngineState::Ready,
+        model: "a model".into(),
+        family: "rnnt".into(),
+        provider: "cpu".into(),
+        precision: "int8".into(),
+        context_seconds: 5.6,
+        chunk_ms: 80,
+    }
+}
+
+/// The process that plays the daemon; ended with the test.
+struct Daemon {
+    process: Child,
+    says: BufReader<ChildStderr>,
+}
+
+impl Daemon {
+    fn start(prepare: impl FnOnce(&mut Command) -> &mut Command) -> Daemon {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "daemon", "--nocapture"]).env(ROLE, "daemon").env_remove("NOTIFY_SOCKET");
+        prepare(&mut command);
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let says = BufReader::new(process.stderr.take().unwrap());
+        Daemon { process, says }
+    }
+
+    fn on(bus: &Bus) -> Daemon {
+        let mut daemon = Daemon::start(|command| bus.give_to(command));
+        assert_eq!(daemon.says(), "serving");
+        daemon
+    }
+
+    fn says(&mut self) -> String {
+        let mut line = String::new();
+        self.says.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    fn script(&mut self, line: &str) {
+        writeln!(self.process.stdin.as_mut().unwrap(), "{line}").unwrap();
+        assert!(self.says().starts_with("typed"), "the daemon took {line:?}");
+    }
+
+    fn ends_with(&mut self) -> i32 {
+        self.process.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn connect(bus: &Bus) -> Connection {
+    zbus::connection::Builder::address(bus.address()).build().await.unwrap()
+}
+
+async fn client(connection: &Connection) -> Dictation1Proxy<'static> {
+    Dictation1Proxy::builder(connection).cache_properties(CacheProperties::No).build().await.unwrap()
+}
+
+async fn properties(connection: &Connection) -> OwnedDict {
+    let call = connection.call_method(Some(NAME), PATH, Some("org.freedesktop.DBus.Properties"), "GetAll", &INTERFACE);
+    call.await.unwrap().body().deserialize().unwrap()
+}
+
+async fn next(stream: &mut MessageStream) -> Message {
+    let next = std::future::poll_fn(|cx| {
+        zbus::export::futures_core::Stream::poll_next(std::pin::Pin::new(&mut *stream), cx)
+    });
+    tokio::time::timeout(Duration::from_secs(10), next).await.expect("a message").unwrap().unwrap()
+}
+
+fn wait<T>(what: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(what)
+}
+
+/// The lines from the one that opens our interface to the one that closes it,
+/// without their indentation.
+fn interface(xml: &str) -> Vec<&str> {
+    let ours = format!("<interface name=\"{INTERFACE}\">");
+    let mut lines: Vec<_> = xml.lines().map(str::trim).skip_while(|line| *line != ours).collect();
+    let end = lines.iter().position(|line| *line == "</interface>").expect("our interface ends");
+    lines.truncate(end + 1);
+    lines
+}
+
+#[test]
+fn what_is_served_is_the_contract() {
+    let Some(bus) = Bus::start() else { return };
+    let _daemon = Daemon::on(&bus);
+    let served: String = wait(async {
+        let connection = connect(&bus).await;
+        let introspectable = Some("org.freedesktop.DBus.Introspectable");
+        let answer = connection.call_method(Some(NAME), PATH, introspectable, "Introspect", &()).await.unwrap();
+        answer.body().deserialize().unwrap()
+    });
+    assert_eq!(
+        interface(INTROSPECTION),
+        interface(&served),
+        "daemon/control/org.swictation.Dictation1.xml is not what the daemon serves:\n{served}"
+    );
+}
+
+#[test]
+fn every_verb_answers_the_state_and_may_be_repeated() {
+    let Some(bus) = Bus::start() else { return };
+    let mut daemon = Daemon::on(&bus);
+    wait(async {
+        let connection = connect(&bus).await;
+        let client = client(&connection).await;
+        for _ in 0..2 {
+            assert_eq!(client.start().await.unwrap(), "listening");
+            assert_eq!(client.state().await.unwrap(), "listening");
+        }
+        for _ in 0..2 {
+            assert_eq!(client.stop().await.unwrap(), "idle");
+            assert_eq!(client.state().await.unwrap(), "idle");
+        }
+        assert_eq!(client.toggle().await.unwrap(), "listening");
+        assert_eq!(client.toggle().await.unwrap(), "idle");
+        client.start().await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(client.cancel().await.unwrap(), "idle");
+        }
+        assert_eq!(client.quit().await.unwrap(), "idle", "the last answer is sent before the daemon ends");
+    });
+    assert_eq!(daemon.ends_with(), 0);
+}
+
+#[test]
+fn a_refused_command_is_an_error_that_says_why() {
+    let Some(bus) = Bus::start() else { return };
+    let mut daemon = Daemon::on(&bus);
+    daemon.script("trouble no microphone");
+    wait(async {
+        let connection = connect(&bus).await;
+        let client = client(&connection).await;
+        let refused = client.start().await.unwrap_err();
+        assert!(refused.to_string().contains("no microphone"), "{refused}");
+        assert_eq!(client.trouble().await.unwrap(), "no microphone");
+    });
+}
+
+#[test]
+fn one_signal_tells_all_that_changed_and_nothing_else() {
+    let Some(bus) = Bus::start() else { return };
+    let mut daemon = Daemon::on(&bus);
+    wait(async {
+        let connection = connect(&bus).await;
+        let rule = MatchRule::try_from("type='signal',interface='org.freedesktop.DBus.Properties'").unwrap();
+        let mut signals = MessageStream::for_match_rule(rule, &connection, None).await.unwrap();
+        let mut status = Status::from_properties(&properties(&connection).await).unwrap();
+        assert_eq!(status.state, State::Idle);
+        assert_eq!(status.metrics["typed_ms_p50"], 120);
+        assert_eq!(status.version, env!("CARGO_PKG_VERSION"));
+
+        daemon.script(&format!("hear {SPOKEN}"));
+        daemon.script("trouble the worker was started again");
+        for names in [vec!["Engine", "State", "Typist"], vec!["Trouble"]] {
+            let signal = next(&mut signals).await;
+            let (interface, changed, invalidated): (String, OwnedDict, Vec<String>) =
+                signal.body().deserialize().unwrap();
+            assert_eq!((interface.as_str(), invalidated.len()), (INTERFACE, 0));
+            let mut changed_names: Vec<_> = changed.keys().map(String::as_str).collect();
+            changed_names.sort();
+            assert_eq!(changed_names, names);
+            status.apply(&changed).unwrap();
+        }
+        assert_eq!(status.state, State::Speaking);
+        assert_eq!(status.engine, engine());
+        assert_eq!(status.trouble, "the worker was started again");
+        assert_eq!(status, Status::from_properties(&properties(&connection).await).unwrap());
+    });
+}
+
+#[test]
+fn what_was_said_is_never_on_the_bus() {
+    let Some(bus) = Bus::start() else { return };
+    if !swictation_tests::need("dbus-monitor", swictation_tests::program("dbus-monitor")) {
+        return;
+    }
+    let mut monitor = bus
+        .give_to(&mut Command::new("dbus-monitor"))
+        .args(["--session", "--monitor"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut recorded = BufReader::new(monitor.stdout.take().unwrap()).lines().map(Result::unwrap);
+    // It hears its own name go away once it has become a monitor.
+    assert!(recorded.by_ref().any(|line| line.contains("NameLost")));
+    let mut daemon = Daemon::on(&bus);
+    daemon.script(&format!("hear {SPOKEN}"));
+    wait(async {
+        let connection = connect(&bus).await;
+        properties(&connection).await;
+        client(&connection).await.quit().await.unwrap();
+    });
+    assert_eq!(daemon.ends_with(), 0);
+    let bus_traffic: Vec<_> =
+        recorded.take_while(|line| !(line.contains("NameOwnerChanged") && line.contains("never"))).take(60).collect();
+    let _ = monitor.kill();
+    let _ = monitor.wait();
+    let bus_traffic = bus_traffic.join("\n");
+    assert!(bus_traffic.contains("speaking"), "the monitor saw the dictation:\n{bus_traffic}");
+    assert!(!bus_traffic.contains("secret"));
+}
+
+#[test]
+fn garbage_is_refused_and_does_no_harm() {
+    let Some(bus) = Bus::start() else { return };
+    let _daemon = Daemon::on(&bus);
+    wait(async {
+        let connection = connect(&bus).await;
+        let ours = Some(INTERFACE);
+        let properties = Some("org.freedesktop.DBus.Properties");
+        let call = |interface, method: &'static str| (interface, method);
+        for (interface, method) in [call(ours, "Type"), call(ours, "start"), call(Some("org.example.No"), "Start")] {
+            let refused = connection.call_method(Some(NAME), PATH, interface, method, &()).await;
+            assert!(refused.is_err(), "{interface:?}.{method}");
+        }
+        assert!(connection.call_method(Some(NAME), "/org", ours, "Start", &()).await.is_err(), "another object");
+        let set = (INTERFACE, "State", Variant::from("speaking"));
+        assert!(connection.call_method(Some(NAME), PATH, properties, "Set", &set).await.is_err(), "read only");
+        let set = (INTERFACE, "State", Variant::from(7u32));
+        assert!(connection.call_method(Some(NAME), PATH, properties, "Set", &set).await.is_err(), "of another type");
+        let get = (INTERFACE, "Text");
+        assert!(connection.call_method(Some(NAME), PATH, properties, "Get", &get).await.is_err(), "no such property");
+        let get = (7u32, 8u32);
+        assert!(connection.call_method(Some(NAME), PATH, properties, "Get", &get).await.is_err(), "wrong arguments");
+        // Arguments to a verb without any are ignored or refused, at the whim of
+        // the library; what matters is that they cannot become part of anything.
+        let odd: HashMap<&str, Vec<u64>> = HashMap::from([("x", vec![1; 1000])]);
+        let _ = connection.call_method(Some(NAME), PATH, ours, "Stop", &odd).await;
+        assert_eq!(client(&connection).await.start().await.unwrap(), "listening");
+    });
+}
+
+#[test]
+fn a_second_daemon_is_refused_and_told_which_is_the_first() {
+    let Some(bus) = Bus::start() else { return };
+    let first = Daemon::on(&bus);
+    let mut second = Daemon::start(|command| bus.give_to(command));
+    let message = second.says();
+    assert_eq!(second.ends_with(), i32::from(swictation_control::exit::ANOTHER_DAEMON));
+    assert_eq!(
+        message,
+        format!("another swictationd runs (pid {}): end it with `swictation quit`", first.process.id())
+    );
+    let still = wait(async { client(&connect(&bus).await).await.start().await.unwrap() });
+    assert_eq!(still, "listening");
+}
+
+#[test]
+fn without_a_bus_the_daemon_says_what_to_do() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let address = format!("unix:path={}", nowhere.path().join("bus").display());
+    let mut daemon = Daemon::start(|command| command.env("DBUS_SESSION_BUS_ADDRESS", address));
+    let message = daemon.says();
+    assert_eq!(daemon.ends_with(), i32::from(swictation_control::exit::NO_BUS));
+    assert!(message.starts_with("no session bus: ") && message.contains("dbus-run-session"), "{message}");
+}
+
+#[test]
+fn the_daemon_learns_that_the_bus_went_away() {
+    let Some(mut bus) = Bus::start() else { return };
+    let mut daemon = Daemon::on(&bus);
+    bus.kill();
+    assert_eq!(daemon.says(), "lost");
+    assert_eq!(daemon.ends_with(), i32::from(swictation_control::exit::NO_BUS));
+}
+
+#[test]
+fn an_idle_bus_thread_sleeps() {
+    let Some(bus) = Bus::start() else { return };
+    let daemon = Daemon::on(&bus);
+    wait(async { client(&connect(&bus).await).await.state().await.unwrap() });
+    let threads = || -> HashMap<String, String> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.process.id())).unwrap();
+        tasks
+            .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("status")).ok())
+            .map(|status| {
+                let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+                (field("Name:"), field("voluntary_ctxt_switches:"))
+            })
+            .collect()
+    };
+    // The client's disconnection is told to the daemon as well: wait until it is.
+    let mut before = threads();
+    loop {
+        thread::sleep(Duration::from_millis(300));
+        let now = threads();
+        if now["dbus"] == before["dbus"] {
+            break;
+        }
+        before = now;
+    }
+    thread::sleep(Duration::from_millis(700));
+    assert_eq!(threads()["dbus"], before["dbus"], "the thread woke up with nothing to do");
+}
+
+#[test]
+fn systemd_is_told_and_its_watchdog_is_fed_twice_as_often_as_it_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let systemd = UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let run = |watched: bool| {
+        let mut daemon = Daemon::start(|command| {
+            command.env(ROLE, "notify").env("NOTIFY_SOCKET", &path).env_remove("WATCHDOG_PID");
+            if watched { command.env("WATCHDOG_USEC", "300000") } else { command.env_remove("WATCHDOG_USEC") }
+        });
+        daemon.ends_with()
+    };
+    assert_eq!(run(true), 150, "milliseconds");
+    let told: Vec<String> = (0..5)
+        .map(|_| {
+            let mut message = [0; 200];
+            let length = systemd.recv(&mut message).unwrap();
+            String::from_utf8_lossy(&message[..length]).trim_end().to_owned()
+        })
+        .collect();
+    assert_eq!((told[0].as_str(), told[1].as_str()), ("READY=1\nSTATUS=idle", "STATUS=listening"));
+    assert!(told[2].starts_with("RELOADING=1\nMONOTONIC_USEC="), "{}", told[2]);
+    assert_eq!((told[3].as_str(), told[4].as_str()), ("WATCHDOG=1", "STOPPING=1"));
+    assert_eq!(run(false), 0, "nobody watches");
+}

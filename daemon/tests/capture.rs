@@ -1,0 +1,375 @@
+//! From a real sound server, or a file, to 16 kHz blocks.
+
+use std::f64::consts::TAU;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use swictation_daemon::audio::{AudioEvent, Capture};
+use swictation_tests::pulse::Pulse;
+use tempfile::TempDir;
+
+/// The longest that anything here may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+const SECONDS: f64 = 3.0;
+
+/// The server is named by the environment, of which a process has only one.
+static ENVIRONMENT: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn enter(pulse: &Pulse) {
+    for (name, value) in pulse.env() {
+        // Only tests that hold ENVIRONMENT have anything running that reads it.
+        unsafe { std::env::set_var(name, value) };
+    }
+}
+
+struct Listening {
+    capture: Capture,
+    events: Receiver<AudioEvent>,
+}
+
+fn listen(spec: &str) -> Listening {
+    let (to, events) = channel();
+    Listening { capture: Capture::start(spec, move |event| drop(to.send(event))), events }
+}
+
+impl Listening {
+    fn next(&self) -> AudioEvent {
+        self.events.recv_timeout(PATIENCE).expect("an audio event")
+    }
+
+    /// Waits for an event, throwing away the ones before it.
+    fn until<T>(&self, wanted: impl Fn(AudioEvent) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let event = self.events.recv_timeout(left).expect("the awaited audio event");
+            if let Some(found) = wanted(event) {
+                return found;
+            }
+        }
+    }
+
+    fn until_block(&self) -> (usize, u64) {
+        self.until(|event| match event {
+            AudioEvent::Block { pcm, dropped, .. } => Some((pcm.len(), dropped)),
+            _ => None,
+        })
+    }
+
+    /// All blocks up to the end, and every trouble on the way.
+    fn rest(&self) -> (Vec<f32>, Vec<String>) {
+        let (mut all, mut troubles, mut heard) = (Vec::new(), Vec::new(), 0);
+        loop {
+            match self.next() {
+                AudioEvent::Block { pcm, .. } => {
+                    heard += pcm.len() as u64;
+                    all.extend(pcm);
+                    self.capture.heard(heard);
+                }
+                AudioEvent::Lost(reason) => troubles.push(reason),
+                AudioEvent::Ended => return (all, troubles),
+                AudioEvent::Started { .. } | AudioEvent::Silent(_) => {}
+            }
+        }
+    }
+}
+
+/// A sweep from 200 to 4000 Hz: no part of it is like another.
+fn sweep(at: f64) -> f32 {
+    let slope = (4_000.0 - 200.0) / SECONDS;
+    let inside = (0.0..SECONDS).contains(&at);
+    if inside { (0.5 * (TAU * (200.0 * at + slope * at * at / 2.0)).cos()) as f32 } else { 0.0 }
+}
+
+fn sweep_file(folder: &Path, rate: u32) -> PathBuf {
+    let path = folder.join(format!("sweep-{rate}.wav"));
+    let count = (SECONDS * f64::from(rate)) as usize;
+    let samples: Vec<f32> = (0..count).map(|n| sweep(n as f64 / f64::from(rate))).collect();
+    write(&path, rate, 1, 16, &samples);
+    path
+}
+
+fn write(path: &Path, rate: u32, channels: u16, bits: u16, samples: &[f32]) {
+    let float = bits == 33;
+    let bits = if float { 32 } else { bits };
+    let format = if float { hound::SampleFormat::Float } else { hound::SampleFormat::Int };
+    let spec = hound::WavSpec { channels, sample_rate: rate, bits_per_sample: bits, sample_format: format };
+    let mut file = hound::WavWriter::create(path, spec).unwrap();
+    let full = ((1u64 << (bits - 1)) - 1) as f64;
+    for sample in samples {
+        if float {
+            file.write_sample(*sample).unwrap();
+        } else {
+            file.write_sample((f64::from(*sample) * full).round() as i32).unwrap();
+        }
+    }
+    file.finalize().unwrap();
+}
+
+/// How alike each quarter of a second of the sweep and of what was captured are
+/// (1 is the same but for the level), for the alignment that suits them best.
+fn likeness(captured: &[f32]) -> Vec<f64> {
+    let onset = captured.iter().position(|s| s.abs() > 0.01).expect("something was captured");
+    let alike = |start: f64| -> Vec<f64> {
+        let window = |from: usize| {
+            let (mut ab, mut aa, mut bb) = (0.0, 0.0, 1e-12);
+            for n in from..from + 4_000 {
+                let a = f64::from(sweep(n as f64 / 16_000.0));
+                let at = start + n as f64;
+                let (whole, part) = (at.floor() as usize, at.fract());
+                let left = f64::from(captured.get(whole).copied().unwrap_or(0.0));
+                let right = f64::from(captured.get(whole + 1).copied().unwrap_or(0.0));
+                let b = left + (right - left) * part;
+                (ab, aa, bb) = (ab + a * b, aa + a * a, bb + b * b);
+            }
+            ab / (aa * bb).sqrt()
+        };
+        (0..(SECONDS * 4.0) as usize).map(|n| window(n * 4_000)).collect()
+    };
+    let first = onset.saturating_sub(60) as f64;
+    (0..480)
+        .map(|step| alike(first + f64::from(step) / 4.0))
+        .max_by(|a, b| a.iter().sum::<f64>().total_cmp(&b.iter().sum()))
+        .unwrap()
+}
+
+fn worst(likeness: &[f64]) -> f64 {
+    likeness.iter().copied().fold(1.0, f64::min)
+}
+
+fn captured_of(rate: u32) -> Option<Vec<f64>> {
+    let pulse = Pulse::start(rate)?;
+    enter(&pulse);
+    let folder = TempDir::new().unwrap();
+    let file = sweep_file(folder.path(), rate);
+    let listening = listen("default");
+    listening.until_block();
+    pulse.play("mic", &file);
+    listening.capture.stop();
+    let (pcm, troubles) = listening.rest();
+    assert_eq!(troubles, [""; 0]);
+    Some(likeness(&pcm))
+}
+
+#[test]
+fn a_16_khz_microphone_is_captured_as_it_was_played() {
+    let _alone = alone();
+    let Some(got) = captured_of(16_000) else { return };
+    println!("16 kHz: worst quarter of a second {:.5}", worst(&got));
+    assert!(worst(&got) >= 0.99, "{got:?}");
+}
+
+#[test]
+fn a_48_khz_microphone_is_captured_as_it_was_played() {
+    let _alone = alone();
+    let Some(got) = captured_of(48_000) else { return };
+    println!("48 kHz: worst quarter of a second {:.5}", worst(&got));
+    assert!(worst(&got) >= 0.95, "{got:?}");
+}
+
+#[test]
+fn a_stop_in_the_middle_loses_nothing_that_was_played_before_it() {
+    let _alone = alone();
+    let Some(pulse) = Pulse::start(16_000) else { return };
+    enter(&pulse);
+    let folder = TempDir::new().unwrap();
+    let file = sweep_file(folder.path(), 16_000);
+    let listening = listen("default");
+    std::thread::scope(|threads| {
+        let player = threads.spawn(|| pulse.play("mic", &file));
+        let mut all = Vec::new();
+        let mut first = None;
+        while all.iter().filter(|s| **s != 0.0).count() < 24_000 {
+            if let AudioEvent::Block { pcm, captured, dropped } = listening.next() {
+                assert_eq!(dropped, 0);
+                first.get_or_insert(captured - Duration::from_secs_f64(pcm.len() as f64 / 16_000.0));
+                all.extend(pcm);
+            }
+        }
+        let stopped = Instant::now();
+        listening.capture.stop();
+        assert!(stopped.elapsed() < Duration::from_millis(5), "stop waits");
+        all.extend(listening.rest().0);
+        let ended = stopped.elapsed();
+        let clock = (stopped - first.unwrap()).as_secs_f64();
+        let heard = all.len() as f64 / 16_000.0;
+        println!("{heard:.3} s of audio in {clock:.3} s up to the stop; ended {ended:?} after it");
+        assert!(heard > clock - 0.005 && heard < clock + 0.2, "{heard} s in {clock} s");
+        assert!(ended < Duration::from_millis(500));
+        player.join().unwrap();
+    });
+}
+
+#[test]
+fn a_server_that_dies_is_found_again_and_the_time_without_it_is_a_gap() {
+    let _alone = alone();
+    let Some(mut pulse) = Pulse::start(16_000) else { return };
+    enter(&pulse);
+    let listening = listen("default");
+    listening.until_block();
+    let died = Instant::now();
+    pulse.kill();
+    let reason = listening.until(|event| match event {
+        AudioEvent::Lost(reason) => Some(reason),
+        _ => None,
+    });
+    println!("lost {:?} after the server's end: {reason}", died.elapsed());
+    assert!(died.elapsed() < Duration::from_secs(3));
+    pulse.restart();
+    listening.until(|event| matches!(event, AudioEvent::Started { .. }).then_some(()));
+    let (_, dropped) = listening.until_block();
+    let (gap, clock) = (dropped as f64 / 16_000.0, died.elapsed().as_secs_f64());
+    println!("a gap of {gap:.2} s for {clock:.2} s");
+    assert!((gap - clock).abs() < 1.0, "a gap of {gap} s for {clock} s");
+    let folder = TempDir::new().unwrap();
+    pulse.play("mic", &sweep_file(folder.path(), 16_000));
+    listening.capture.stop();
+    let (pcm, _) = listening.rest();
+    assert!(worst(&likeness(&pcm)) >= 0.99);
+}
+
+#[test]
+fn the_default_microphone_is_followed_when_it_is_unplugged() {
+    let _alone = alone();
+    let Some(mut pulse) = Pulse::start(16_000) else { return };
+    enter(&pulse);
+    let sink = |name: &str| format!("sink_name={name}");
+    pulse.pactl(&["load-module", "module-null-sink", &sink("desk"), "rate=16000", "channels=1"]);
+    pulse.wake("desk.monitor");
+    let usb = pulse.pactl(&["load-module", "module-null-sink", &sink("usb"), "rate=16000", "channels=1"]);
+    pulse.wake("usb.monitor");
+    pulse.pactl(&["set-default-source", "usb.monitor"]);
+    let listening = listen("default");
+    listening.until_block();
+    pulse.pactl(&["set-default-source", "desk.monitor"]);
+    pulse.pactl(&["unload-module", &usb]);
+    let folder = TempDir::new().unwrap();
+    pulse.play("desk", &sweep_file(folder.path(), 16_000));
+    listening.capture.stop();
+    let (pcm, troubles) = listening.rest();
+    println!("moved with the troubles {troubles:?}");
+    assert!(worst(&likeness(&pcm)) >= 0.99);
+}
+
+#[test]
+fn a_microphone_that_delivers_nothing_but_zeros_is_said_to_be_silent() {
+    let _alone = alone();
+    let Some(pulse) = Pulse::start(16_000) else { return };
+    enter(&pulse);
+    let listening = listen("default");
+    listening.until_block();
+    let begun = Instant::now();
+    let silence = |event| if let AudioEvent::Silent(silent) = event { Some(silent) } else { None };
+    assert!(listening.until(silence));
+    assert!(begun.elapsed() > Duration::from_millis(2_500), "{:?}", begun.elapsed());
+    let folder = TempDir::new().unwrap();
+    pulse.play("mic", &sweep_file(folder.path(), 16_000));
+    assert!(!listening.until(silence));
+}
+
+#[test]
+fn a_microphone_is_found_by_a_part_of_its_name_and_otherwise_the_names_are_listed() {
+    let _alone = alone();
+    let Some(pulse) = Pulse::start(16_000) else { return };
+    enter(&pulse);
+    let device = listen("MIC.mon").until(|event| match event {
+        AudioEvent::Started { device, channels, .. } => Some((device, channels)),
+        _ => None,
+    });
+    assert_eq!(device.1, 1);
+    let listening = listen("Blue Yeti");
+    let AudioEvent::Lost(reason) = listening.next() else { panic!("there is no Blue Yeti") };
+    assert!(reason.contains("\"Blue Yeti\"") && reason.contains(&device.0), "{reason}");
+    listening.capture.stop();
+    assert_eq!(listening.next(), AudioEvent::Ended);
+}
+
+#[test]
+fn without_any_sound_system_the_message_says_what_to_do() {
+    let _alone = alone();
+    let folder = TempDir::new().unwrap();
+    let nothing = folder.path().join("asound.conf");
+    std::fs::write(&nothing, "").unwrap();
+    unsafe {
+        std::env::set_var("PULSE_SERVER", format!("unix:{}", folder.path().join("none").display()));
+        std::env::set_var("ALSA_CONFIG_PATH", &nothing);
+    }
+    let listening = listen("default");
+    let AudioEvent::Lost(reason) = listening.next() else { panic!("there is no sound system") };
+    unsafe { std::env::remove_var("ALSA_CONFIG_PATH") };
+    println!("{reason}");
+    for part in ["no microphone", "PulseAudio", "lsa", "systemctl --user start", "plug"] {
+        assert!(reason.contains(part), "{part:?} is not in {reason}");
+    }
+    let stopped = Instant::now();
+    listening.capture.stop();
+    assert_eq!(listening.next(), AudioEvent::Ended);
+    assert!(stopped.elapsed() < Duration::from_millis(500));
+}
+
+/// Processor time of this process' threads of that name, in seconds.
+fn cpu_of(name: &str) -> f64 {
+    let ticks: u64 = threads()
+        .filter(|(comm, _)| comm == name)
+        .map(|(_, stat)| {
+            let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+            fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+        })
+        .sum();
+    ticks as f64 / 100.0
+}
+
+fn threads() -> impl Iterator<Item = (String, String)> {
+    std::fs::read_dir("/proc/self/task").unwrap().flatten().filter_map(|task| {
+        let comm = std::fs::read_to_string(task.path().join("comm")).ok()?;
+        Some((comm.trim().to_owned(), std::fs::read_to_string(task.path().join("stat")).ok()?))
+    })
+}
+
+#[test]
+fn the_first_sample_comes_at_once_and_an_idle_daemon_has_no_audio_thread() {
+    let _alone = alone();
+    let Some(pulse) = Pulse::start(16_000) else { return };
+    enter(&pulse);
+    let before = threads().count();
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        let start = Instant::now();
+        let listening = listen("default");
+        listening.until_block();
+        times.push(start.elapsed());
+        listening.capture.stop();
+        listening.rest();
+    }
+    times.sort();
+    println!("start to first sample: p50 {:?}, p95 {:?}, max {:?}", times[9], times[18], times[19]);
+    assert!(times[18] < Duration::from_millis(150), "{times:?}");
+    let deadline = Instant::now() + PATIENCE;
+    while threads().count() > before {
+        let names: Vec<String> = threads().map(|(comm, _)| comm).collect();
+        assert!(Instant::now() < deadline, "threads stay: {names:?}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_pump_takes_next_to_no_processor_time() {
+    let _alone = alone();
+    let Some(pulse) = Pulse::start(48_000) else { return };
+    enter(&pulse);
+    let listening = listen("default");
+    listening.until_block();
+    let before = cpu_of("audio-pump");
+    let mut samples = 0;
+    while samples < 5 * 16_000 {
+        samples += listening.until_block().0;
+    }
+    let share = (cpu_of("audio-pump") - before) / (samples as f64 / 16_000.0);
+    println!("the pump takes {:.2} % of a core", 100.0 * share);
+    assert!(share < 0.05, "{share}");
+}

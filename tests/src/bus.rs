@@ -1,0 +1,106 @@
+//! A session bus of one's own, in a folder of one's own.
+//!
+//! The real dbus-daemon with the real session policy, so that names, activation
+//! and refusals are what a desktop has. Programs of a test find it through
+//! [`Bus::give_to`]; nothing touches the bus of the session the tests run in.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// A running dbus-daemon and its folder.
+pub struct Bus {
+    daemon: Child,
+    address: String,
+    home: TempDir,
+}
+
+impl Bus {
+    /// Starts a bus, or says what is missing for one.
+    ///
+    /// # Panics
+    /// When dbus-daemon is there and does not come up.
+    pub fn start() -> Option<Bus> {
+        if !crate::need("dbus-daemon", crate::program("dbus-daemon")) {
+            return None;
+        }
+        let home = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir_all(services(home.path())).expect("a folder for activation files");
+        let mut daemon = Command::new("dbus-daemon")
+            .args(["--session", "--nofork", "--nopidfile", "--print-address=1"])
+            .arg(format!("--address=unix:path={}", home.path().join("bus").display()))
+            // Activation files are searched where this points, and a program that
+            // the bus starts inherits it.
+            .env("HOME", home.path())
+            .env("XDG_DATA_HOME", home.path().join("share"))
+            .env("XDG_DATA_DIRS", home.path())
+            .env("XDG_RUNTIME_DIR", home.path())
+            .env_remove("NOTIFY_SOCKET")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            // What the bus starts must not hold the test's own output open.
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("dbus-daemon starts");
+        let mut address = String::new();
+        BufReader::new(daemon.stdout.take().expect("its stdout is a pipe"))
+            .read_line(&mut address)
+            .expect("dbus-daemon prints its address");
+        assert!(!address.trim().is_empty(), "dbus-daemon ended before it listened");
+        Some(Bus { daemon, address: address.trim().to_owned(), home })
+    }
+
+    /// Where it listens, as in DBUS_SESSION_BUS_ADDRESS.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The folder of this bus, removed with it.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Has a program use this bus as its session bus.
+    pub fn give_to<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.env("DBUS_SESSION_BUS_ADDRESS", &self.address).env_remove("DBUS_STARTER_ADDRESS")
+    }
+
+    /// Has the bus start `program` when somebody calls `name`.
+    ///
+    /// # Panics
+    /// When the activation file cannot be written.
+    pub fn activates(&self, name: &str, program: &str) {
+        let file = services(self.home.path()).join(format!("{name}.service"));
+        fs::write(&file, format!("[D-BUS Service]\nName={name}\nExec={program}\n")).expect("an activation file");
+        let reloaded = self
+            .give_to(&mut Command::new("dbus-send"))
+            .args(["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/org/freedesktop/DBus"])
+            .arg("org.freedesktop.DBus.ReloadConfig")
+            .stdout(Stdio::null())
+            .status()
+            .expect("dbus-send comes with dbus-daemon");
+        assert!(reloaded.success(), "the bus reads its activation files again");
+    }
+
+    /// Ends the bus as a crash or a logout would.
+    ///
+    /// # Panics
+    /// When it cannot be killed.
+    pub fn kill(&mut self) {
+        self.daemon.kill().expect("dbus-daemon can be killed");
+        self.daemon.wait().expect("dbus-daemon can be waited for");
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+fn services(home: &Path) -> PathBuf {
+    home.join("share/dbus-1/services")
+}

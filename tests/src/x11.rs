@@ -1,0 +1,252 @@
+//! A real X server without a screen, and a terminal in it that tells what it gets.
+//!
+//! The terminal copies every byte it is sent, in raw mode, into a named pipe: what
+//! was typed can be awaited instead of looked for, Enter arrives as "\r" and
+//! Backspace as "\x7f". There is no window manager; the fixture gives the
+//! terminal the focus itself, which no race can take away.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use x11rb::connection::Connection;
+use x11rb::protocol::xkb::{self, ConnectionExt as _};
+use x11rb::protocol::xproto::{self, ConnectionExt as _, InputFocus, MapState, ModMask, Window};
+use x11rb::protocol::xtest::ConnectionExt as _;
+use x11rb::rust_connection::RustConnection;
+use x11rb::wrapper::ConnectionExt as _;
+
+/// The longest that a part of the fixture may take to start.
+const START: Duration = Duration::from_secs(20);
+
+/// An Xvfb and a connection to it that plays the user's hands.
+pub struct XServer {
+    process: Child,
+    /// The display's name, such as ":7".
+    pub display: String,
+    hands: RustConnection,
+    root: Window,
+}
+
+/// An xterm that has the focus.
+pub struct Terminal {
+    process: Child,
+    arrived: Receiver<Vec<u8>>,
+    seen: Vec<u8>,
+    _folder: TempDir,
+}
+
+/// Whether Xvfb, xterm and setxkbmap are installed; says so when not.
+pub fn present() -> bool {
+    let present = ["Xvfb", "xterm", "setxkbmap", "mkfifo"].iter().all(|name| crate::program(name));
+    crate::need("display", present)
+}
+
+impl XServer {
+    /// Starts a server on the first free display, with the layout "us".
+    ///
+    /// # Errors
+    /// The server's or the connection's failure.
+    pub fn start() -> io::Result<Self> {
+        // Without -noreset the server forgets its layout when the last program leaves.
+        let mut process = Command::new("Xvfb")
+            .args(["-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp", "-ac", "-noreset"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut number = String::new();
+        if let Some(out) = process.stdout.take() {
+            BufReader::new(out).read_line(&mut number)?;
+        }
+        let display = format!(":{}", number.trim());
+        let (hands, screen) = RustConnection::connect(Some(&display)).map_err(io::Error::other)?;
+        let root = hands.setup().roots[screen].root;
+        hands.xkb_use_extension(1, 0).map_err(io::Error::other)?.reply().map_err(io::Error::other)?;
+        Ok(Self { process, display, hands, root })
+    }
+
+    /// A program that will run on this display.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env("DISPLAY", &self.display).env_remove("WAYLAND_DISPLAY").env_remove("XDG_SESSION_TYPE");
+        command.env("LC_ALL", "C.UTF-8");
+        command
+    }
+
+    /// Sets the keyboard layout, as the user's settings program would; several,
+    /// separated by commas, become groups.
+    ///
+    /// # Errors
+    /// setxkbmap's failure.
+    pub fn layout(&self, name: &str) -> io::Result<()> {
+        let status = self.command("setxkbmap").arg(name).status()?;
+        if status.success() { Ok(()) } else { Err(io::Error::other(format!("setxkbmap {name}: {status}"))) }
+    }
+
+    /// Presses a key, by its keycode, and leaves it down.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn press(&self, keycode: u8) -> io::Result<()> {
+        self.key(xproto::KEY_PRESS_EVENT, keycode)
+    }
+
+    /// Releases a key.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn release(&self, keycode: u8) -> io::Result<()> {
+        self.key(xproto::KEY_RELEASE_EVENT, keycode)
+    }
+
+    fn key(&self, event: u8, keycode: u8) -> io::Result<()> {
+        self.hands
+            .xtest_fake_input(event, keycode, x11rb::CURRENT_TIME, self.root, 0, 0, 0)
+            .map_err(io::Error::other)?;
+        self.hands.sync().map_err(io::Error::other)
+    }
+
+    /// Makes one of the layout's groups the active one, counted from 0.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn group(&self, group: u8) -> io::Result<()> {
+        let (core, none) = (u16::from(xkb::ID::USE_CORE_KBD), ModMask::from(0_u16));
+        self.hands
+            .xkb_latch_lock_state(core, none, none, true, group.into(), none, false, 0)
+            .map_err(io::Error::other)?;
+        self.hands.sync().map_err(io::Error::other)
+    }
+
+    /// The modifiers in effect, one bit for each of the eight, Shift first.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn modifiers(&self) -> io::Result<u16> {
+        let pointer = self.hands.query_pointer(self.root).map_err(io::Error::other)?;
+        Ok(u16::from(pointer.reply().map_err(io::Error::other)?.mask) & 0xff)
+    }
+
+    /// Ends the server as a crash would.
+    ///
+    /// # Errors
+    /// The system's refusal.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.process.kill()?;
+        self.process.wait().map(|_| ())
+    }
+
+    fn focus(&self, window: Window) -> io::Result<()> {
+        let deadline = Instant::now() + START;
+        let viewable = || -> Result<bool, x11rb::errors::ReplyError> {
+            Ok(self.hands.get_window_attributes(window)?.reply()?.map_state == MapState::VIEWABLE)
+        };
+        // The window is about to be shown; which event of which of its parents
+        // comes last depends on the program, so its state is asked.
+        while !viewable().map_err(io::Error::other)? {
+            if Instant::now() > deadline {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the terminal's window is not shown"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.hands
+            .set_input_focus(InputFocus::POINTER_ROOT, window, x11rb::CURRENT_TIME)
+            .map_err(io::Error::other)?;
+        self.hands.sync().map_err(io::Error::other)
+    }
+}
+
+impl Drop for XServer {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+impl Terminal {
+    /// Opens a terminal on the server and gives it the focus.
+    ///
+    /// # Errors
+    /// A program's failure, or 20 seconds without a sign of the terminal.
+    pub fn open(server: &XServer) -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let pipe = folder.path().join("typed");
+        let made = Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status()?;
+        if !made.success() {
+            return Err(io::Error::other(format!("mkfifo: {made}")));
+        }
+        // The first line is the window's number, all after it was typed.
+        let script = r#"stty raw -echo; exec >"$PIPE"; echo "$WINDOWID"; exec cat"#;
+        let process = server
+            .command("xterm")
+            .args(["-u8", "-e", "sh", "-c", script])
+            .env("PIPE", &pipe)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let arrived = read_on_a_thread(&pipe)?;
+        let mut terminal = Self { process, arrived, seen: Vec::new(), _folder: folder };
+        let number = terminal.until(START, |seen| seen.ends_with(b"\n"))?;
+        let window = number.trim().parse().map_err(io::Error::other)?;
+        server.focus(window)?;
+        Ok(terminal)
+    }
+
+    /// Waits until as many bytes as `text` has were typed since the last call, and
+    /// returns them; less after `patience`.
+    ///
+    /// # Errors
+    /// None but the end of the terminal.
+    pub fn typed(&mut self, text: &str, patience: Duration) -> io::Result<String> {
+        match self.until(patience, |seen| seen.len() >= text.len()) {
+            Err(e) if e.kind() == io::ErrorKind::TimedOut => {
+                Ok(String::from_utf8_lossy(&std::mem::take(&mut self.seen)).into_owned())
+            }
+            other => other,
+        }
+    }
+
+    fn until(&mut self, patience: Duration, enough: impl Fn(&[u8]) -> bool) -> io::Result<String> {
+        let deadline = Instant::now() + patience;
+        while !enough(&self.seen) {
+            match self.arrived.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(bytes) => self.seen.extend(bytes),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "nothing more came from the terminal"));
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            }
+        }
+        Ok(String::from_utf8_lossy(&std::mem::take(&mut self.seen)).into_owned())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Reads the pipe on a thread of its own, which ends with the pipe's writer. The
+/// pipe is opened for writing as well until the terminal has written, so that a
+/// terminal that never starts cannot block the thread for ever.
+fn read_on_a_thread(pipe: &Path) -> io::Result<Receiver<Vec<u8>>> {
+    let mut both = Some(File::options().read(true).write(true).open(pipe)?);
+    let mut reader = File::open(pipe)?;
+    let (send, arrived) = mpsc::channel();
+    std::thread::Builder::new().name("terminal".into()).spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = reader.read(&mut bytes) {
+            both.take();
+            if send.send(bytes[..count].to_vec()).is_err() {
+                break;
+            }
+        }
+    })?;
+    Ok(arrived)
+}
