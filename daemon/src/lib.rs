@@ -1,5 +1,14 @@
 //! The daemon's parts, as a library so that tests can join them differently.
+//!
+//! The way is one: [`audio`] → the session of `swictation_core` → [`worker`] and
+//! back → [`typist`], joined by [`main_loop`]. [`control`] brings commands in and
+//! takes the state out.
 
 pub mod audio;
 pub mod control;
+pub mod gpu;
+pub mod main_loop;
+pub mod settings;
+pub mod transcript;
 pub mod typist;
+pub mod worker;

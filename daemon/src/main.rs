@@ -1,2 +1,180 @@
-//! Skeleton.
-fn main() {}
+//! `swictationd`: arguments, log, configuration, parts, loop, exit code.
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use swictation_control::exit;
+use swictation_core::config::Config;
+use swictation_daemon::control::{dbus, notify};
+use swictation_daemon::main_loop::{MainLoop, Parts, Wake, channel};
+use swictation_daemon::transcript::Transcript;
+use swictation_daemon::worker::Recipe;
+use swictation_daemon::{settings, typist};
+
+/// Listens, has the speech recognised, and types it into the focused window.
+#[derive(Parser)]
+#[command(name = "swictationd", version, after_help = exit::help(), args_conflicts_with_subcommands = true)]
+struct Args {
+    #[command(subcommand)]
+    job: Option<Job>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(ClapArgs)]
+struct Serve {
+    /// Read this configuration instead of ~/.config/swictation/config.toml.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Listen to this: default, a part of a microphone's name, wav:FILE, wav:FILE?realtime.
+    #[arg(long)]
+    source: Option<String>,
+    /// Type with this: auto, x11, stdout, enigo.
+    #[arg(long)]
+    typist: Option<String>,
+    /// Dictate once, at once, without a bus, and end.
+    #[arg(long)]
+    no_bus: bool,
+}
+
+#[derive(Subcommand)]
+enum Job {
+    /// Write down a recording; needs no running daemon.
+    Transcribe(Transcribe),
+}
+
+#[derive(ClapArgs)]
+struct Transcribe {
+    /// A WAV or FLAC file, or - for a WAV on standard input.
+    file: String,
+    /// The folder or the name of a model.
+    #[arg(long)]
+    model: Option<String>,
+    /// JSON Lines instead of text.
+    #[arg(long)]
+    json: bool,
+    /// Also a line for every model step (with --json).
+    #[arg(long)]
+    steps: bool,
+    /// As fast as it was spoken, instead of as fast as possible.
+    #[arg(long)]
+    realtime: bool,
+    /// Read this configuration instead of ~/.config/swictation/config.toml.
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("SWICTATION_LOG")
+                .unwrap_or_else(|_| if args.job.is_some() { "error" } else { "warn,swictation=info" }.into()),
+        )
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .init();
+    let code = match args.job {
+        Some(Job::Transcribe(job)) => transcribe(job),
+        None => serve(args.serve),
+    };
+    match code {
+        Ok(code) => ExitCode::from(code),
+        Err((code, why)) => {
+            tracing::error!("{why}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+type Outcome = Result<u8, (u8, String)>;
+
+fn serve(args: Serve) -> Outcome {
+    let file = args.config.unwrap_or_else(settings::config_file);
+    let mut config = read(&file)?;
+    if let Some(name) = args.typist {
+        config.typist = name;
+    }
+    let wakes = channel();
+    let metrics = Arc::new(Mutex::new("{}".to_owned()));
+    let bus = match args.no_bus {
+        true => None,
+        false => {
+            let (asked, lost, read) = (wakes.0.clone(), wakes.0.clone(), Arc::clone(&metrics));
+            let bus = dbus::serve(
+                move |request| drop(asked.send(Wake::Asked(request))),
+                move || read.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+                move || drop(lost.send(Wake::BusLost)),
+            );
+            Some(bus.map_err(|e| (e.exit_code(), e.to_string()))?)
+        }
+    };
+    let typed = wakes.0.clone();
+    let typist = typist::thread::spawn(config.typist.clone(), move |report| drop(typed.send(Wake::Typed(report))))
+        .map_err(|e| (exit::FAILURE, format!("the system gives no thread: {e}")))?;
+    let changed = wakes.0.clone();
+    if let Err(error) = settings::watch(&file, move || drop(changed.send(Wake::Configured))) {
+        tracing::warn!("{} is not watched, changes count from the next start: {error}", file.display());
+    }
+    terminate_on_signals(&wakes.0)?;
+    notify::ready("idle");
+    let parts = Parts {
+        recipe: recipe(&config, false),
+        config,
+        config_file: Some(file),
+        source: args.source,
+        typist: Some(typist),
+        transcript: None,
+        bus,
+        metrics,
+        once: args.no_bus,
+    };
+    Ok(MainLoop::new(parts, wakes).run())
+}
+
+fn transcribe(job: Transcribe) -> Outcome {
+    let mut config = read(&job.config.unwrap_or_else(settings::config_file))?;
+    if let Some(model) = job.model {
+        // On a command line a folder is meant, unless only a name would do.
+        config.model = if PathBuf::from(&model).is_dir() { format!("./{model}").replace(".//", "/") } else { model };
+    }
+    let wakes = channel();
+    terminate_on_signals(&wakes.0)?;
+    let pace = if job.realtime { "?realtime" } else { "" };
+    let parts = Parts {
+        recipe: recipe(&config, job.steps),
+        config,
+        config_file: None,
+        source: Some(format!("wav:{}{pace}", job.file)),
+        typist: None,
+        transcript: Some(Transcript::new(std::io::stdout(), job.json)),
+        bus: None,
+        metrics: Arc::default(),
+        once: true,
+    };
+    Ok(MainLoop::new(parts, wakes).run())
+}
+
+fn read(file: &std::path::Path) -> Result<Config, (u8, String)> {
+    settings::read_config(file).map_err(|e| (exit::CONFIGURATION, e))
+}
+
+fn recipe(config: &Config, steps: bool) -> Recipe {
+    Recipe::new(settings::worker_program(), settings::model_dir(&config.model), config, steps)
+}
+
+fn terminate_on_signals(wakes: &std::sync::mpsc::Sender<Wake>) -> Result<(), (u8, String)> {
+    let wakes = wakes.clone();
+    let fail = |e: std::io::Error| (exit::FAILURE, format!("signals cannot be caught: {e}"));
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).map_err(fail)?;
+    let wait = move || {
+        for _ in signals.forever() {
+            drop(wakes.send(Wake::Terminate));
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(wait).map_err(fail)?;
+    Ok(())
+}

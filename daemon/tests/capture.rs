@@ -88,8 +88,10 @@ fn sweep(at: f64) -> f32 {
 
 fn sweep_file(folder: &Path, rate: u32) -> PathBuf {
     let path = folder.join(format!("sweep-{rate}.wav"));
-    let count = (SECONDS * f64::from(rate)) as usize;
-    let samples: Vec<f32> = (0..count).map(|n| sweep(n as f64 / f64::from(rate))).collect();
+    // What a server has rendered ahead when a player comes it takes back, but not
+    // from recorders: the silence is for that to happen in.
+    let count = ((SECONDS + 0.6) * f64::from(rate)) as usize;
+    let samples: Vec<f32> = (0..count).map(|n| sweep(n as f64 / f64::from(rate) - 0.3)).collect();
     write(&path, rate, 1, 16, &samples);
     path
 }
@@ -303,7 +305,7 @@ fn without_any_sound_system_the_message_says_what_to_do() {
     let AudioEvent::Lost(reason) = listening.next() else { panic!("there is no sound system") };
     unsafe { std::env::remove_var("ALSA_CONFIG_PATH") };
     println!("{reason}");
-    for part in ["no microphone", "PulseAudio", "lsa", "systemctl --user start", "plug"] {
+    for part in ["no microphone", "PulseAudio", "ALSA", "systemctl --user start", "plug"] {
         assert!(reason.contains(part), "{part:?} is not in {reason}");
     }
     let stopped = Instant::now();
@@ -336,7 +338,6 @@ fn the_first_sample_comes_at_once_and_an_idle_daemon_has_no_audio_thread() {
     let _alone = alone();
     let Some(pulse) = Pulse::start(16_000) else { return };
     enter(&pulse);
-    let before = threads().count();
     let mut times = Vec::new();
     for _ in 0..20 {
         let start = Instant::now();
@@ -350,9 +351,9 @@ fn the_first_sample_comes_at_once_and_an_idle_daemon_has_no_audio_thread() {
     println!("start to first sample: p50 {:?}, p95 {:?}, max {:?}", times[9], times[18], times[19]);
     assert!(times[18] < Duration::from_millis(150), "{times:?}");
     let deadline = Instant::now() + PATIENCE;
-    while threads().count() > before {
-        let names: Vec<String> = threads().map(|(comm, _)| comm).collect();
-        assert!(Instant::now() < deadline, "threads stay: {names:?}");
+    // Threads that the sound libraries start have the name of ours that did it.
+    while threads().any(|(comm, _)| comm.starts_with("audio-")) {
+        assert!(Instant::now() < deadline, "audio threads stay");
         std::thread::yield_now();
     }
 }

@@ -73,7 +73,8 @@ impl Bus {
     /// When the activation file cannot be written.
     pub fn activates(&self, name: &str, program: &str) {
         let file = services(self.home.path()).join(format!("{name}.service"));
-        fs::write(&file, format!("[D-BUS Service]\nName={name}\nExec={program}\n")).expect("an activation file");
+        fs::write(&file, format!("[D-BUS Service]\nName={name}\nExec={program}\n"))
+            .expect("an activation file");
         let reloaded = self
             .give_to(&mut Command::new("dbus-send"))
             .args(["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/org/freedesktop/DBus"])

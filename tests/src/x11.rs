@@ -216,7 +216,10 @@ impl Terminal {
             match self.arrived.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(bytes) => self.seen.extend(bytes),
                 Err(RecvTimeoutError::Timeout) => {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "nothing more came from the terminal"));
+                    return Err(io::Error::new(
+                        io::ErrorKind::TimedOut,
+                        "nothing more came from the terminal",
+                    ));
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(io::ErrorKind::UnexpectedEof.into()),
             }

@@ -5,9 +5,16 @@
 //! slice, and what is to be done comes back as a value. That is what makes every
 //! rule testable as a sentence.
 
+
+pub mod compose;
+pub mod config;
 pub mod edit;
 pub mod hypothesis;
+pub mod metrics;
 pub mod policy;
+pub mod session;
+pub mod supervise;
+pub mod tape;
 pub mod time;
 pub mod wire;
 

@@ -1,7 +1,7 @@
 //! The two clocks of the program, both handed in by the caller.
 //!
-//! `SamplePos` counts 16 kHz samples since the daemon opened its first
-//! microphone and never wraps: it is the only clock that crosses a process.
+//! `SamplePos` counts 16 kHz samples since a dictation began and never wraps: it
+//! is the only clock that crosses a process.
 //! `Now` is monotonic wall time, used for latency and deadlines alone. Nothing
 //! in this crate reads either of them from the machine.
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Samples per second of every audio stream inside the program.
 pub const SAMPLE_RATE: u32 = 16_000;
 
-/// A position on the 16 kHz sample clock of one daemon life.
+/// A position on the 16 kHz sample clock of one dictation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SamplePos(pub u64);
 

@@ -68,6 +68,10 @@ pub enum FromWorker {
         up_to: SamplePos,
         /// Voice activity says somebody is speaking at `up_to`.
         speech: bool,
+        /// Audio before this position will not be needed again, not even by a
+        /// worker that has to take over: the beginning of the current utterance,
+        /// or while nobody speaks, the earliest place where the next can begin.
+        resume: SamplePos,
     },
     /// One model step, only when the worker was started with `--steps`.
     Step(Step),
@@ -199,7 +203,7 @@ mod tests {
     use super::*;
 
     fn heard() -> FromWorker {
-        FromWorker::Heard { dictation: DictationId(7), up_to: SamplePos(u64::MAX), speech: true }
+        FromWorker::Heard { dictation: DictationId(7), up_to: SamplePos(u64::MAX), speech: true, resume: SamplePos(1) }
     }
 
     #[test]

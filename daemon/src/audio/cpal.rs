@@ -65,7 +65,12 @@ fn named(devices: Vec<::cpal::Device>, name: &str) -> Result<::cpal::Device, Aud
 impl AudioSource for Microphone {
     fn start(&mut self, sink: RtSink) -> Result<Format, AudioError> {
         let label = self.device.to_string();
-        let failed = |e: Error| AudioError::Unavailable(format!("{label} cannot be opened: {e}"));
+        let host = self.host;
+        let failed = |e: Error| {
+            let reason = e.to_string();
+            let reason = reason.trim_end_matches('.');
+            AudioError::Unavailable(format!("{label} ({host}) cannot be opened: {reason}"))
+        };
         let own = self.device.default_input_config().map_err(failed)?;
         let (channels, sample) = match self.host {
             // The server converts; it is asked for no more than that.

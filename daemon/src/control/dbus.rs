@@ -16,6 +16,7 @@ use swictation_control::{Dict, Engine, NAME, PATH, State, exit};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use zbus::fdo::{self, RequestNameFlags};
+use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, connection, interface};
 
@@ -260,38 +261,39 @@ fn lock(published: &Mutex<Published>) -> MutexGuard<'_, Published> {
 }
 
 // What is written here is the introspection that the contract repeats, the
-// comments included.
+// comments included. The verbs ask for a header that they do not need because
+// zbus then refuses arguments, which it passes over otherwise.
 #[interface(name = "org.swictation.Dictation1")]
 impl Dictation {
     /// Begins to dictate; no effect while dictating. Answers the new State.
     #[zbus(out_args("state"))]
-    async fn start(&self) -> fdo::Result<String> {
+    async fn start(&self, #[zbus(header)] _call: Header<'_>) -> fdo::Result<String> {
         self.ask(Command::Start).await
     }
 
     /// Ends the dictation once its last words are typed; no effect when idle.
     /// Answers the new State.
     #[zbus(out_args("state"))]
-    async fn stop(&self) -> fdo::Result<String> {
+    async fn stop(&self, #[zbus(header)] _call: Header<'_>) -> fdo::Result<String> {
         self.ask(Command::Stop).await
     }
 
     /// Starts when idle, stops otherwise. Answers the new State.
     #[zbus(out_args("state"))]
-    async fn toggle(&self) -> fdo::Result<String> {
+    async fn toggle(&self, #[zbus(header)] _call: Header<'_>) -> fdo::Result<String> {
         self.ask(Command::Toggle).await
     }
 
     /// Ends the dictation at once, without its untyped words; no effect when
     /// idle. Answers the new State.
     #[zbus(out_args("state"))]
-    async fn cancel(&self) -> fdo::Result<String> {
+    async fn cancel(&self, #[zbus(header)] _call: Header<'_>) -> fdo::Result<String> {
         self.ask(Command::Cancel).await
     }
 
     /// Ends the daemon. Answers the State it ends from.
     #[zbus(out_args("state"))]
-    async fn quit(&self) -> fdo::Result<String> {
+    async fn quit(&self, #[zbus(header)] _call: Header<'_>) -> fdo::Result<String> {
         self.ask(Command::Quit).await
     }
 

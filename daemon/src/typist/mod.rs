@@ -103,7 +103,8 @@ mod tests {
     const ABSENT: Open = || Err(TypistError::Unavailable("no such thing here".into()));
     const BROKEN: Mechanism = Mechanism { name: "broken", open: ABSENT, probe: Some(ABSENT) };
     const ASKED: Mechanism = Mechanism { name: "asked", open: || Ok(Box::new(Named("asked"))), probe: None };
-    const GOOD: Mechanism = Mechanism { name: "good", open: ABSENT, probe: Some(|| Ok(Box::new(Named("good")))) };
+    const GOOD: Mechanism =
+        Mechanism { name: "good", open: ABSENT, probe: Some(|| Ok(Box::new(Named("good")))) };
 
     fn opened(mechanisms: &[Mechanism], name: &str) -> String {
         match open_from(mechanisms, name) {

@@ -28,7 +28,8 @@ impl<W: Write + Send> Typist for Written<W> {
     fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
         let text = "\u{8} \u{8}".repeat(edit.erase) + &typeable(&edit.insert);
         let written = self.0.write_all(text.as_bytes()).and_then(|()| self.0.flush());
-        written.map_err(|e| TypistError::Lost { typed: 0, reason: format!("writing to standard output: {e}") })
+        written
+            .map_err(|e| TypistError::Lost { typed: 0, reason: format!("writing to standard output: {e}") })
     }
 }
 

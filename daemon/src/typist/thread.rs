@@ -125,7 +125,9 @@ fn apply(
     let rest = Edit { erase: 0, insert: typeable(&edit.insert).chars().skip(typed).collect() };
     attempt(typist, open, &rest).map_err(|e| match e {
         TypistError::Lost { typed: more, reason } => TypistError::Lost { typed: typed + more, reason },
-        TypistError::Unavailable(why) => TypistError::Lost { typed, reason: format!("{reason}; then: {why}") },
+        TypistError::Unavailable(why) => {
+            TypistError::Lost { typed, reason: format!("{reason}; then: {why}") }
+        }
     })
 }
 
@@ -184,9 +186,9 @@ mod tests {
 
     /// Sends the edits to typists that last so many characters each, and returns
     /// the window's text and the reports. `None` is a failure to open.
-    fn typed(lives: &[Option<usize>], edits: &[(usize, &str)]) -> (String, Vec<Result<(), String>>) {
+    fn typed(lives: &'static [Option<usize>], edits: &[(usize, &str)]) -> (String, Vec<Result<(), String>>) {
         let window = Window::default();
-        let (mut lives, shared) = (lives.to_vec().into_iter(), window.clone());
+        let (mut lives, shared) = (lives.iter().copied(), window.clone());
         let open = move || match lives.next().flatten() {
             Some(lasts) => Ok(Box::new(Frail { window: shared.clone(), lasts }) as Box<dyn Typist>),
             None => Err(TypistError::Unavailable("not here".into())),
@@ -198,7 +200,10 @@ mod tests {
         }
         drop(thread);
         let reports: Vec<Report> = reports.iter().collect();
-        assert!(reports.iter().map(|r| r.id).eq(0..edits.len() as u64), "each edit is reported once, in order");
+        assert!(
+            reports.iter().map(|r| r.id).eq(0..edits.len() as u64),
+            "each edit is reported once, in order"
+        );
         let text = window.lock().unwrap().clone();
         (text, reports.into_iter().map(|r| r.result).collect())
     }

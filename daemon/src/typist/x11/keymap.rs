@@ -72,7 +72,8 @@ impl Keymap {
     /// The keycodes that may be lent to characters: those without any symbol, and
     /// those that still carry just what a claim says they were lent to.
     pub(super) fn spare(&self, claims: &[Lent]) -> Vec<Lent> {
-        let modifies = |keycode| self.modifiers.iter().any(|m| m.keycode == keycode && u16::from(m.mods) != 0);
+        let modifies =
+            |keycode| self.modifiers.iter().any(|m| m.keycode == keycode && u16::from(m.mods) != 0);
         self.keycodes()
             // Some toolkits take keycode 8 for "no key".
             .filter(|(keycode, _)| *keycode > 8 && !modifies(*keycode))

@@ -30,7 +30,7 @@ use x11rb::protocol::xproto::ModMask;
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// How long a binding outlives the last press of its key, so that a slow program
-/// translates the press with the right symbol.
+/// translates the press with the right symbol: on an idle machine, see [`outlive`].
 const OUTLIVE: Duration = Duration::from_millis(300);
 
 /// Characters between two round trips, and the pause after each but the last:
@@ -211,11 +211,24 @@ fn layout_state(state: &GetStateReply) -> (u8, u16) {
     (u8::from(state.group), u16::from(state.locked_mods) & !u16::from(ModMask::LOCK))
 }
 
-/// Waits until a binding whose key was pressed at `pressed` may go.
+/// Waits until a binding whose key was pressed at `pressed` may go. The window's
+/// program tells nobody how far it is, and takes the longer the more others want
+/// the processors, so the wait grows with their number.
 fn outlive(pressed: Option<Instant>) {
     if let Some(pressed) = pressed {
-        std::thread::sleep(OUTLIVE.saturating_sub(pressed.elapsed()));
+        let loads = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let span = OUTLIVE.mul_f64(crowding(&loads, cores));
+        std::thread::sleep(span.saturating_sub(pressed.elapsed()));
     }
+}
+
+/// How many runnable threads share a core, from the text of /proc/loadavg; at
+/// least 1, and at most 10, where waiting would be worse than a wrong character.
+fn crowding(loads: &str, cores: usize) -> f64 {
+    let runnable = loads.split_whitespace().nth(3).and_then(|threads| threads.split('/').next());
+    let runnable: f64 = runnable.and_then(|number| number.parse().ok()).unwrap_or(1.0);
+    (runnable / cores as f64).clamp(1.0, 10.0)
 }
 
 impl From<ReplyError> for Halt {
@@ -242,7 +255,9 @@ impl Typist for X11 {
         let mut result = self.type_all(&symbols, &mut done);
         if std::mem::take(&mut self.caps) {
             let restored = self.server.caps_lock(true, ModMask::from(0_u16));
-            result = result.and(restored.map_err(Halt::from));
+            // What the user finds when the edit is reported must be true.
+            let seen = restored.map_err(ReplyError::from).and_then(|()| self.server.state());
+            result = result.and(seen.map(|_| ()).map_err(Halt::from));
         }
         let typed = done.saturating_sub(edit.erase);
         match result {
@@ -270,5 +285,18 @@ impl Drop for X11 {
             let _ = self.server.bind(&free);
             let _ = self.server.claim(&[]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bindings_outlive_longer_on_a_busy_machine() {
+        assert_eq!(crowding("0.10 0.20 0.30 1/420 1234", 4), 1.0);
+        assert_eq!(crowding("9.10 4.20 3.30 9/420 1234", 2), 4.5);
+        assert_eq!(crowding("9.10 4.20 3.30 900/980 1234", 2), 10.0);
+        assert_eq!(crowding("", 2), 1.0);
     }
 }

@@ -58,8 +58,7 @@ impl Server {
 
     fn prepare(connection: RustConnection, root: Window) -> Result<Self, ReplyError> {
         connection.xkb_use_extension(1, 0)?.reply()?;
-        let (none, events) =
-            (EventType::from(0_u16), EventType::NEW_KEYBOARD_NOTIFY | EventType::MAP_NOTIFY);
+        let (none, events) = (EventType::from(0_u16), EventType::NEW_KEYBOARD_NOTIFY | EventType::MAP_NOTIFY);
         let details = xkb::SelectEventsAux::new();
         connection.xkb_select_events(CORE, none, events, map_parts(), map_parts(), &details)?;
         let claim = connection.intern_atom(false, CLAIM)?.reply()?.atom;
@@ -128,16 +127,7 @@ impl Server {
     /// Turns Caps Lock on or off and lifts the latched modifiers `latched`.
     pub(super) fn caps_lock(&self, on: bool, latched: ModMask) -> Result<(), ConnectionError> {
         let (locks, group) = (if on { ModMask::LOCK } else { ModMask::from(0_u16) }, xkb::Group::M1);
-        self.connection.xkb_latch_lock_state(
-            CORE,
-            ModMask::LOCK,
-            locks,
-            false,
-            group,
-            latched,
-            false,
-            0,
-        )?;
+        self.connection.xkb_latch_lock_state(CORE, ModMask::LOCK, locks, false, group, latched, false, 0)?;
         self.connection.flush()
     }
 

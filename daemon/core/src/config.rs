@@ -1,0 +1,225 @@
+//! The configuration: what was written, and what it means.
+//!
+//! [`ConfigFile`] is the file as it stands, every key optional; [`Config`] is
+//! what holds after the defaults are filled in. `None` in a recognizer setting
+//! leaves the choice to the model; a value that the model cannot do is refused
+//! by the worker and never silently ignored. An unknown key or a wrong value is
+//! an error with line and key.
+
+use crate::session::Taste;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// What stands in `config.toml`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    model: Option<String>,
+    device: Option<String>,
+    threads: Option<i64>,
+    context_seconds: Option<f64>,
+    chunk_ms: Option<i64>,
+    wait_k: Option<i64>,
+    microphone: Option<String>,
+    stop_tail_ms: Option<i64>,
+    typist: Option<String>,
+    trailing_space: Option<bool>,
+}
+
+/// What holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// A model's name below the data folder's `models`, or the path of a folder.
+    pub model: String,
+    /// `auto` (the first CUDA device, else the processor), `cpu`, `cuda` or `cuda:N`.
+    pub device: String,
+    /// Threads of the processor that one model step may use; 0 = as many as help.
+    pub threads: u32,
+    /// Left context in seconds; `None`: 20, or what the model was exported with.
+    pub context_seconds: Option<f32>,
+    /// Audio per model step; `None`: what suits the model.
+    pub chunk_ms: Option<u32>,
+    /// Words held back behind the newest; `None`: what suits the model.
+    pub wait_k: Option<u32>,
+    /// `default` or a part of a microphone's name.
+    pub microphone: String,
+    /// How long the microphone stays open after the stop, in milliseconds.
+    pub stop_tail_ms: u32,
+    /// `auto` or the name of a typist.
+    pub typist: String,
+    /// End a dictation with a space.
+    pub trailing_space: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            model: "moonshine-tiny-en".to_owned(),
+            device: "auto".to_owned(),
+            threads: 0,
+            context_seconds: None,
+            chunk_ms: None,
+            wait_k: None,
+            microphone: "default".to_owned(),
+            stop_tail_ms: 200,
+            typist: "auto".to_owned(),
+            trailing_space: true,
+        }
+    }
+}
+
+/// What is wrong with a configuration, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct ConfigError {
+    /// Counted from 1.
+    pub line: usize,
+    /// Names the key and says what it takes.
+    pub message: String,
+}
+
+impl Config {
+    /// Reads the text of a `config.toml`.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let file: ConfigFile = toml::from_str(text).map_err(|e| syntax(text, &e))?;
+        file.resolve(text)
+    }
+
+    /// What the session needs of it.
+    pub fn taste(&self) -> Taste {
+        let devices: &[&str] = match self.device.as_str() {
+            "auto" => &["cuda:0", "cpu"],
+            one => &[one],
+        };
+        Taste {
+            stop_tail: Duration::from_millis(u64::from(self.stop_tail_ms)),
+            trailing_space: self.trailing_space,
+            devices: devices.iter().map(|d| (*d).to_owned()).collect(),
+        }
+    }
+
+    /// Whether going from `self` to `next` needs another worker.
+    pub fn needs_other_worker(&self, next: &Self) -> bool {
+        let recognizer = |c: &Self| {
+            (c.model.clone(), c.device.clone(), c.threads, c.context_seconds, c.chunk_ms, c.wait_k)
+        };
+        recognizer(self) != recognizer(next)
+    }
+}
+
+impl ConfigFile {
+    fn resolve(self, text: &str) -> Result<Config, ConfigError> {
+        let defaults = Config::default();
+        let number = |key: &str, value: Option<i64>, low: i64, high: i64| match value {
+            Some(n) if (low..=high).contains(&n) => Ok(Some(n as u32)),
+            Some(n) => Err(wrong(text, key, &format!("{key} = {n} is out of range: it takes {low} to {high}"))),
+            None => Ok(None),
+        };
+        let device = self.device.unwrap_or(defaults.device);
+        let cuda = |number: &str| number.parse::<u8>().is_ok_and(|n| n < 64);
+        if !(matches!(device.as_str(), "auto" | "cpu" | "cuda") || device.strip_prefix("cuda:").is_some_and(cuda)) {
+            let message = format!("device = {device:?} is unknown: it takes \"auto\", \"cpu\", \"cuda\" or \"cuda:N\"");
+            return Err(wrong(text, "device", &message));
+        }
+        let context_seconds = self.context_seconds.map(|s| s as f32);
+        if let Some(s) = context_seconds.filter(|s| !(2.0..=60.0).contains(s)) {
+            let message = format!("context_seconds = {s} is out of range: it takes 2.0 to 60.0");
+            return Err(wrong(text, "context_seconds", &message));
+        }
+        let named = |key: &str, value: Option<String>, default: String| match value {
+            Some(v) if v.trim().is_empty() => Err(wrong(text, key, &format!("{key} is empty; leave the key out for {default:?}"))),
+            Some(v) => Ok(v),
+            None => Ok(default),
+        };
+        Ok(Config {
+            model: named("model", self.model, defaults.model)?,
+            device,
+            threads: number("threads", self.threads, 0, 64)?.unwrap_or(defaults.threads),
+            context_seconds,
+            chunk_ms: number("chunk_ms", self.chunk_ms, 40, 4000)?,
+            wait_k: number("wait_k", self.wait_k, 0, 20)?,
+            microphone: named("microphone", self.microphone, defaults.microphone)?,
+            stop_tail_ms: number("stop_tail_ms", self.stop_tail_ms, 0, 2000)?.unwrap_or(defaults.stop_tail_ms),
+            typist: named("typist", self.typist, defaults.typist)?,
+            trailing_space: self.trailing_space.unwrap_or(defaults.trailing_space),
+        })
+    }
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
+}
+
+fn syntax(text: &str, error: &toml::de::Error) -> ConfigError {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = line_at(text, start);
+    let key = text.lines().nth(line - 1).and_then(|l| l.split_once('=')).map(|(key, _)| key.trim());
+    let message = match key {
+        Some(key) if !key.is_empty() && !error.message().contains(&format!("`{key}`")) => {
+            format!("{key}: {}", error.message())
+        }
+        _ => error.message().to_owned(),
+    };
+    ConfigError { line, message }
+}
+
+fn wrong(text: &str, key: &str, message: &str) -> ConfigError {
+    let assigns = |l: &str| l.split_once('=').is_some_and(|(k, _)| k.trim() == key);
+    let line = text.lines().position(assigns).map_or(1, |n| n + 1);
+    ConfigError { line, message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Config::parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_missing_key_has_its_default() {
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+        let config = Config::parse("wait_k = 3\n").unwrap();
+        assert_eq!((config.wait_k, config.model), (Some(3), Config::default().model));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let text = error("# mine\n\nwait_kk = 3\n");
+        assert!(text.starts_with("line 3: ") && text.contains("wait_kk"), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_line_and_what_the_key_takes() {
+        for (text, parts) in [
+            ("a = 1\n", ["line 1", "a"]),
+            ("\ndevice = \"gpu\"\n", ["line 2", "\"cuda:N\""]),
+            ("device = \"cuda:x\"\n", ["line 1", "cuda:x"]),
+            ("context_seconds = 90.0\n", ["line 1", "2.0 to 60.0"]),
+            ("wait_k = -1\n", ["wait_k = -1", "0 to 20"]),
+            ("chunk_ms = \"fast\"\n", ["line 1", "chunk_ms"]),
+            ("threads = 65\n", ["threads", "0 to 64"]),
+            ("model = \"\"\n", ["model", "empty"]),
+            ("trailing_space = 1\n", ["line 1", "trailing_space"]),
+            ("wait_k = 1\nwait_k = 2\n", ["line 2", "wait_k"]),
+            ("wait_k\n", ["line 1", ""]),
+        ] {
+            let message = error(text);
+            assert!(parts.iter().all(|p| message.contains(p)), "{text:?} gives {message:?}");
+        }
+    }
+
+    #[test]
+    fn auto_prefers_the_gpu_and_a_named_device_is_never_replaced() {
+        assert_eq!(Config::default().taste().devices, ["cuda:0", "cpu"]);
+        assert_eq!(Config::parse("device = \"cuda\"").unwrap().taste().devices, ["cuda"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_and_never_a_panic(text in "(?s).{0,80}") {
+            let _ = Config::parse(&text);
+        }
+    }
+}

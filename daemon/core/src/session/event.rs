@@ -1,0 +1,115 @@
+//! What can happen and what can be done: two closed lists.
+
+use crate::hypothesis::{DictationId, Word};
+use crate::supervise::Ending;
+use crate::wire::{EngineInfo, FromWorker, Step, ToWorker};
+use crate::{Edit, Now, SamplePos};
+
+/// Everything that can happen.
+#[derive(Debug)]
+pub enum Event {
+    /// A person, through the bus or a signal.
+    Command(Command),
+    /// The microphone opened for this capture.
+    Microphone(u32, Microphone),
+    /// The current worker spoke.
+    Worker(FromWorker),
+    /// The current worker ended, and what is known about it.
+    WorkerGone(Ending),
+    /// The typist dealt with an edit.
+    Typed(u64, Result<(), String>),
+    /// A deadline of [`Session::deadline`] has passed.
+    Tick,
+}
+
+/// What a person can ask for; each is harmless when it is already so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Begin to listen.
+    Start,
+    /// Stop listening; everything said so far is still typed.
+    Stop,
+    /// Stop when listening, start otherwise.
+    Toggle,
+    /// Stop listening; what is not typed yet never will be.
+    Cancel,
+}
+
+/// What a capture tells.
+#[derive(Debug)]
+pub enum Microphone {
+    /// Audio that follows what came before.
+    Block {
+        /// 16 kHz mono.
+        pcm: Vec<f32>,
+        /// When its last sample was captured.
+        captured: Now,
+        /// Samples that were lost right before it.
+        dropped: u64,
+    },
+    /// The microphone delivers only zeros, or does so no longer.
+    Silent(bool),
+    /// No audio comes, and why; it is being reopened.
+    Lost(String),
+    /// The device is open (again).
+    Opened,
+    /// Everything captured has been delivered.
+    Ended,
+}
+
+/// Everything that can be done.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Open the microphone and tell of it under this number.
+    OpenMicrophone(u32),
+    /// Close it; what it has captured is still delivered, then `Ended`.
+    CloseMicrophone(u32),
+    /// The capture may deliver more: its first so many samples have been decoded.
+    Decoded(u32, u64),
+    /// Start a worker on this device.
+    Spawn(String),
+    /// End the current worker, whatever it does.
+    Kill,
+    /// Tell the current worker.
+    Send(ToWorker),
+    /// Open the typist now, so that the first word does not wait for it.
+    PrepareTypist,
+    /// Type, and report under this number.
+    Type(u64, Edit),
+    /// Words were committed when audio up to the position had been heard.
+    Committed(Vec<Word>, SamplePos),
+    /// A model step, when the worker was asked to tell of them.
+    Stepped(Step),
+    /// A dictation is over; the length of its audio.
+    Done(DictationId, SamplePos),
+    /// What people see has changed: [`Session::state`], `engine`, `trouble`.
+    Publish,
+}
+
+/// What people see of the dictation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// Nothing is being dictated.
+    Idle,
+    /// The microphone is being opened.
+    Starting,
+    /// Audio arrives.
+    Listening,
+    /// Somebody speaks.
+    Speaking,
+    /// The microphone is closed, the last words are being decoded.
+    Finishing,
+}
+
+/// What the machine can do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Engine {
+    /// There is no worker; the next is started at this time.
+    Waiting(Now),
+    /// A worker loads its model on this device.
+    Loading(String),
+    /// A worker is ready.
+    Ready(EngineInfo),
+    /// No worker can be had, and why.
+    Failed(String),
+}

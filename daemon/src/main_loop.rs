@@ -1,0 +1,418 @@
+//! The loop that joins the parts, and the only place where effects happen.
+//!
+//! Everything that can wake the program is one closed list, [`Wake`]; all other
+//! threads hold a sender and nothing else. A turn is: wait for a wake or for the
+//! session's deadline, let the session handle it, perform what it asks for. While
+//! nothing is due the loop sleeps without a timeout. It decides nothing about
+//! dictation; that is the session's.
+
+use crate::audio::{AudioEvent, Capture};
+use crate::control::dbus::{self, Bus, Published};
+use crate::control::notify;
+use crate::settings;
+use crate::transcript::Transcript;
+use crate::typist::thread::{Report, TypistThread};
+use crate::worker::{News, Recipe, Worker};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use swictation_control::{Engine, EngineState, State, exit};
+use swictation_core::Now;
+use swictation_core::config::Config;
+use swictation_core::session::{self, Command, Effect, Event, Microphone, Session};
+
+/// Everything that can wake the program.
+#[derive(Debug)]
+pub enum Wake {
+    /// Somebody on the bus asks for something.
+    Asked(dbus::Request),
+    /// A capture tells something.
+    Heard(u32, AudioEvent),
+    /// A worker tells something; the number says which.
+    Worker(u32, News),
+    /// The typist answers.
+    Typed(Report),
+    /// The configuration file may have changed.
+    Configured,
+    /// The bus is gone.
+    BusLost,
+    /// The system asks the program to end.
+    Terminate,
+}
+
+/// What the loop is made of; what is `None` is not wanted in this run.
+pub struct Parts {
+    /// The configuration in force, and where changes of it are read.
+    pub config: Config,
+    /// The file that [`Wake::Configured`] reads again.
+    pub config_file: Option<PathBuf>,
+    /// What to listen to, when the command line says so.
+    pub source: Option<String>,
+    /// How workers are started.
+    pub recipe: Recipe,
+    /// Types what is committed.
+    pub typist: Option<TypistThread>,
+    /// Writes what is committed.
+    pub transcript: Option<Transcript<std::io::Stdout>>,
+    /// Takes commands and shows the state.
+    pub bus: Option<Bus>,
+    /// What `status --json` shows as metrics; kept current by the loop.
+    pub metrics: Arc<Mutex<String>>,
+    /// Dictate once, at once, and end.
+    pub once: bool,
+}
+
+/// The running program.
+pub struct MainLoop {
+    parts: Parts,
+    session: Session,
+    origin: Instant,
+    wakes: Sender<Wake>,
+    inbox: Receiver<Wake>,
+    captures: HashMap<u32, Capture>,
+    worker: Option<Worker>,
+    workers: u32,
+    typist: &'static str,
+    /// The configuration that the last working engine had.
+    proven: Config,
+    /// A new engine is wanted as soon as nobody dictates.
+    replace_worker: bool,
+    dictating_since: Option<Instant>,
+    ended: Option<u8>,
+}
+
+impl MainLoop {
+    /// Puts the parts together; nothing happens before [`MainLoop::run`].
+    pub fn new(parts: Parts, channel: (Sender<Wake>, Receiver<Wake>)) -> Self {
+        Self {
+            session: Session::new(parts.config.taste()),
+            proven: parts.config.clone(),
+            parts,
+            origin: Instant::now(),
+            wakes: channel.0,
+            inbox: channel.1,
+            captures: HashMap::new(),
+            worker: None,
+            workers: 0,
+            typist: "",
+            replace_worker: false,
+            dictating_since: None,
+            ended: None,
+        }
+    }
+
+    /// Runs until the end of the program; its exit code.
+    pub fn run(mut self) -> u8 {
+        let mut effects = Vec::new();
+        self.session.boot(&mut effects);
+        self.perform(&mut effects);
+        if self.parts.once {
+            self.handle(Event::Command(Command::Start));
+        }
+        let watchdog = notify::watchdog_interval();
+        let mut fed = Instant::now();
+        while self.ended.is_none() {
+            let timeout = [self.session.deadline().map(|at| at - self.now()), watchdog.map(|w| (fed + w) - Instant::now())];
+            let wake = match timeout.into_iter().flatten().min() {
+                Some(timeout) => self.inbox.recv_timeout(timeout),
+                None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match wake {
+                Ok(wake) => self.wake(wake),
+                Err(RecvTimeoutError::Timeout) => self.handle(Event::Tick),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if watchdog.is_some_and(|w| fed.elapsed() >= w) {
+                notify::watchdog();
+                fed = Instant::now();
+            }
+        }
+        notify::stopping();
+        self.captures.clear();
+        // What was committed is typed before the program ends.
+        self.parts.typist = None;
+        self.worker = None;
+        self.ended.unwrap_or(exit::OK)
+    }
+
+    fn now(&self) -> Now {
+        Now(self.origin.elapsed())
+    }
+
+    fn wake(&mut self, wake: Wake) {
+        match wake {
+            Wake::Asked(request) => self.asked(request),
+            Wake::Heard(capture, event) => self.heard(capture, event),
+            Wake::Worker(number, news) if number == self.workers => match news {
+                News::Said(message) => self.handle(Event::Worker(message)),
+                News::Gone(ending) => self.worker_gone(ending),
+            },
+            Wake::Worker(..) => {}
+            Wake::Typed(report) => {
+                self.typist = report.typist;
+                if let Err(why) = &report.result {
+                    tracing::warn!("typing failed: {why}");
+                }
+                self.handle(Event::Typed(report.id, report.result));
+            }
+            Wake::Configured => self.configured(),
+            Wake::BusLost => {
+                tracing::error!("the session bus is gone, nobody can reach this daemon any more");
+                self.ended = Some(exit::NO_BUS);
+            }
+            Wake::Terminate => self.ended = Some(exit::OK),
+        }
+    }
+
+    fn asked(&mut self, request: dbus::Request) {
+        match request.command {
+            dbus::Command::Start => self.handle(Event::Command(Command::Start)),
+            dbus::Command::Stop => self.handle(Event::Command(Command::Stop)),
+            dbus::Command::Toggle => self.handle(Event::Command(Command::Toggle)),
+            dbus::Command::Cancel => self.handle(Event::Command(Command::Cancel)),
+            dbus::Command::Quit => self.ended = Some(exit::OK),
+        }
+        drop(request.reply.send(Ok(state(self.session.state()))));
+    }
+
+    fn heard(&mut self, capture: u32, event: AudioEvent) {
+        let news = match event {
+            AudioEvent::Started { rate, channels, device } => {
+                tracing::info!(rate, channels, %device, "listening");
+                Microphone::Opened
+            }
+            AudioEvent::Block { pcm, captured, dropped } => {
+                let captured = Now(captured.saturating_duration_since(self.origin));
+                Microphone::Block { pcm, captured, dropped }
+            }
+            AudioEvent::Silent(silent) => Microphone::Silent(silent),
+            AudioEvent::Lost(why) => {
+                tracing::warn!("{why}");
+                if self.parts.once {
+                    // A file that cannot be read will not come back.
+                    self.fail(exit::AUDIO, &why);
+                }
+                Microphone::Lost(why)
+            }
+            AudioEvent::Ended => {
+                self.captures.remove(&capture);
+                Microphone::Ended
+            }
+        };
+        self.handle(Event::Microphone(capture, news));
+    }
+
+    fn worker_gone(&mut self, ending: swictation_core::supervise::Ending) {
+        tracing::warn!("{ending}");
+        self.worker = None;
+        self.handle(Event::WorkerGone(ending));
+        let session::Engine::Failed(why) = self.session.engine().clone() else { return };
+        if self.parts.once {
+            self.fail(exit::MODEL, &why);
+        } else if self.proven.needs_other_worker(&self.parts.config) {
+            // An edit that no engine can do leaves the old configuration in force.
+            self.parts.config = self.proven.clone();
+            self.adopt();
+            self.start_over();
+            self.configuration_trouble(format!("the new configuration is not in force: {why}"));
+        }
+    }
+
+    fn configured(&mut self) {
+        let Some(file) = &self.parts.config_file else { return };
+        match settings::read_config(file) {
+            Ok(config) if config == self.parts.config => self.configuration_trouble(String::new()),
+            Ok(config) => {
+                notify::reloading();
+                self.replace_worker |= self.parts.config.needs_other_worker(&config);
+                self.parts.config = config;
+                self.adopt();
+                self.configuration_trouble(String::new());
+                self.start_over();
+                notify::ready("configured");
+            }
+            Err(why) => {
+                tracing::warn!("the old configuration stays in force: {why}");
+                self.configuration_trouble(format!("the old configuration stays in force: {why}"));
+            }
+        }
+    }
+
+    fn configuration_trouble(&mut self, text: String) {
+        let mut effects = Vec::new();
+        self.session.configuration_trouble(text, &mut effects);
+        self.perform(&mut effects);
+    }
+
+    /// Makes the configuration hold for what begins from now on.
+    fn adopt(&mut self) {
+        let config = &self.parts.config;
+        let Recipe { program, steps, .. } = self.parts.recipe.clone();
+        self.parts.recipe = Recipe::new(program, settings::model_dir(&config.model), config, steps);
+        self.session.retaste(config.taste());
+    }
+
+    /// Replaces the engine, once nobody dictates.
+    fn start_over(&mut self) {
+        let failed = matches!(self.session.engine(), session::Engine::Failed(_));
+        let idle = self.session.state() == session::Published::Idle;
+        if failed || (self.replace_worker && idle) {
+            self.replace_worker = false;
+            let mut effects = vec![Effect::Kill];
+            self.session.boot(&mut effects);
+            self.perform(&mut effects);
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        let mut effects = Vec::new();
+        let now = self.now();
+        self.session.handle(event, now, &mut effects);
+        self.perform(&mut effects);
+    }
+
+    fn perform(&mut self, effects: &mut Vec<Effect>) {
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::OpenMicrophone(capture) => self.open_microphone(capture),
+                Effect::CloseMicrophone(capture) => {
+                    if let Some(capture) = self.captures.get(&capture) {
+                        capture.stop();
+                    }
+                }
+                Effect::Decoded(capture, samples) => {
+                    if let Some(capture) = self.captures.get(&capture) {
+                        capture.heard(samples);
+                    }
+                }
+                Effect::Spawn(device) => self.spawn(&device),
+                Effect::Kill => {
+                    self.worker = None;
+                    // News of the killed one must not be taken for the next one's.
+                    self.workers += 1;
+                }
+                Effect::Send(message) => {
+                    if let Some(worker) = &self.worker {
+                        worker.send(message);
+                    }
+                }
+                Effect::PrepareTypist => {
+                    if let Some(typist) = &self.parts.typist {
+                        typist.prepare();
+                    }
+                }
+                Effect::Type(id, edit) => match &self.parts.typist {
+                    Some(typist) => typist.send(id, edit),
+                    None => drop(self.wakes.send(Wake::Typed(Report { id, result: Ok(()), typist: "none" }))),
+                },
+                Effect::Committed(words, heard) => self.write(|t| t.words(&words, heard)),
+                Effect::Stepped(step) => self.write(|t| t.step(&step)),
+                Effect::Done(_, end) => self.done(end),
+                Effect::Publish => self.publish(),
+            }
+        }
+    }
+
+    fn open_microphone(&mut self, capture: u32) {
+        let wakes = self.wakes.clone();
+        let source = self.parts.source.as_deref().unwrap_or(&self.parts.config.microphone);
+        let tell = move |event| drop(wakes.send(Wake::Heard(capture, event)));
+        self.dictating_since = None;
+        self.captures.insert(capture, Capture::start(source, tell));
+    }
+
+    fn spawn(&mut self, device: &str) {
+        self.workers += 1;
+        let (wakes, number) = (self.wakes.clone(), self.workers);
+        let tell = move |news| drop(wakes.send(Wake::Worker(number, news)));
+        self.worker = Worker::spawn(&self.parts.recipe, device, tell);
+    }
+
+    fn write(&mut self, line: impl FnOnce(&mut Transcript<std::io::Stdout>) -> std::io::Result<()>) {
+        // A reader that went away wants no more: that is an end and no failure.
+        if self.parts.transcript.as_mut().is_some_and(|transcript| line(transcript).is_err()) {
+            self.ended.get_or_insert(exit::OK);
+        }
+    }
+
+    fn done(&mut self, end: swictation_core::SamplePos) {
+        let took = self.dictating_since.map_or(0.0, |at| at.elapsed().as_secs_f64());
+        let info = match self.session.engine() {
+            session::Engine::Ready(info) => Some(info.clone()),
+            _ => None,
+        };
+        if end.0 == 0 && self.parts.once {
+            return self.fail(exit::AUDIO, "there is no audio in it");
+        }
+        self.write(|t| t.done(end, took, info.as_ref()));
+        if self.parts.once {
+            self.ended.get_or_insert(exit::OK);
+        }
+        self.start_over();
+    }
+
+    fn fail(&mut self, code: u8, why: &str) {
+        if self.ended.is_none() {
+            tracing::error!("{why}");
+            self.ended = Some(code);
+        }
+    }
+
+    fn publish(&mut self) {
+        let engine = self.session.engine().clone();
+        if let session::Engine::Ready(_) = engine {
+            self.dictating_since.get_or_insert_with(Instant::now);
+            if self.proven != self.parts.config {
+                self.proven = self.parts.config.clone();
+            }
+        }
+        let state = state(self.session.state());
+        notify::status(state.as_str());
+        if let Ok(text) = serde_json::to_string(&self.session.metrics().snapshot()) {
+            *self.parts.metrics.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        }
+        if let Some(bus) = &self.parts.bus {
+            bus.publish(Published {
+                state,
+                engine: shown(&engine),
+                trouble: self.session.trouble(),
+                typist: self.typist.to_owned(),
+            });
+        }
+    }
+}
+
+fn state(published: session::Published) -> State {
+    match published {
+        session::Published::Idle => State::Idle,
+        session::Published::Starting => State::Starting,
+        session::Published::Listening => State::Listening,
+        session::Published::Speaking => State::Speaking,
+        session::Published::Finishing => State::Finishing,
+    }
+}
+
+fn shown(engine: &session::Engine) -> Engine {
+    match engine {
+        session::Engine::Waiting(_) => Engine::default(),
+        session::Engine::Loading(_) => Engine { state: EngineState::Loading, ..Engine::default() },
+        session::Engine::Failed(_) => Engine { state: EngineState::Failed, ..Engine::default() },
+        session::Engine::Ready(info) => Engine {
+            state: EngineState::Ready,
+            model: info.model.clone(),
+            family: info.family.clone(),
+            provider: info.provider.clone(),
+            precision: info.precision.clone(),
+            context_seconds: f64::from(info.context_seconds),
+            chunk_ms: info.chunk_ms,
+        },
+    }
+}
+
+/// The channel that all other threads hold the sending end of.
+pub fn channel() -> (Sender<Wake>, Receiver<Wake>) {
+    mpsc::channel()
+}
+

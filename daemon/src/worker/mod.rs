@@ -1,0 +1,194 @@
+//! The worker process as the daemon sees it: a child on two pipes.
+//!
+//! A writer thread takes messages from a queue, a reader thread turns frames into
+//! calls of `on_news` and, when the pipe ends, into exactly one [`News::Gone`]
+//! that says how the child ended. The main loop never waits for the child; a
+//! child that hangs fills its own queue. Dropping a [`Worker`] kills the child.
+//! Which device comes next is not decided here.
+
+use std::io::{BufReader, BufWriter};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use swictation_core::config::Config;
+use swictation_core::supervise::Ending;
+use swictation_core::wire::{FaultKind, FromWorker, ToWorker, WireError, read_frame, write_frame};
+
+/// How long a child that closed its end may take to exit by itself.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What a worker tells.
+#[derive(Debug)]
+pub enum News {
+    /// A message.
+    Said(FromWorker),
+    /// The last news of every worker.
+    Gone(Ending),
+}
+
+/// What is needed to start a worker, except the device.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// The program, usually beside this one.
+    pub program: PathBuf,
+    /// The model's folder.
+    pub model: PathBuf,
+    /// Ask for [`FromWorker::Step`].
+    pub steps: bool,
+    threads: u32,
+    context_seconds: Option<f32>,
+    chunk_ms: Option<u32>,
+    wait_k: Option<u32>,
+}
+
+impl Recipe {
+    /// What the configuration asks for.
+    pub fn new(program: PathBuf, model: PathBuf, config: &Config, steps: bool) -> Self {
+        let Config { threads, context_seconds, chunk_ms, wait_k, .. } = *config;
+        Self { program, model, steps, threads, context_seconds, chunk_ms, wait_k }
+    }
+
+    fn command(&self, device: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--model").arg(&self.model).args(["--device", device]);
+        command.args(["--threads", &self.threads.to_string()]);
+        let mut option = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                command.args([name, &value]);
+            }
+        };
+        option("--context-seconds", self.context_seconds.map(|v| v.to_string()));
+        option("--chunk-ms", self.chunk_ms.map(|v| v.to_string()));
+        option("--wait-k", self.wait_k.map(|v| v.to_string()));
+        if self.steps {
+            command.arg("--steps");
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        // SAFETY: prctl is async-signal-safe and touches nothing of the parent.
+        unsafe {
+            command.pre_exec(|| {
+                // The worker also ends when its stdin closes; this covers a
+                // worker that hangs while the daemon is killed.
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                Ok(())
+            });
+        }
+        command
+    }
+}
+
+/// A running worker. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Worker {
+    orders: Sender<ToWorker>,
+    child: Arc<Mutex<Child>>,
+}
+
+impl Worker {
+    /// Starts a worker on `device`; `on_news` is called on a thread of its own.
+    ///
+    /// A worker that cannot be started is told as [`News::Gone`], like one that
+    /// ends at once, so there is one place where endings are dealt with.
+    pub fn spawn(recipe: &Recipe, device: &str, on_news: impl Fn(News) + Send + 'static) -> Option<Self> {
+        let started = recipe.command(device).spawn().and_then(|mut child| {
+            let pipes = child.stdin.take().zip(child.stdout.take());
+            pipes.map(|(to, from)| (child, to, from)).ok_or_else(|| std::io::Error::other("it has no pipes"))
+        });
+        let (child, to, from) = match started {
+            Ok(parts) => parts,
+            Err(error) => {
+                let program = recipe.program.display();
+                let message = format!("{program} cannot be started: {error}; is Swictation installed completely?");
+                on_news(News::Gone(Ending { fault: Some(FaultKind::Runtime), message }));
+                return None;
+            }
+        };
+        let child = Arc::new(Mutex::new(child));
+        let (orders, queue) = mpsc::channel();
+        let reaped = Arc::clone(&child);
+        let threads = std::thread::Builder::new()
+            .name("worker-writer".into())
+            .spawn(move || write(&queue, to))
+            .and_then(|_| {
+                let read = move || read(from, &reaped, &on_news);
+                std::thread::Builder::new().name("worker-reader".into()).spawn(read)
+            });
+        if let Err(error) = threads {
+            tracing::error!("the system gives no thread for the worker: {error}");
+        }
+        Some(Self { orders, child })
+    }
+
+    /// Queues a message; a worker that is gone gets none, and its end is news.
+    pub fn send(&self, message: ToWorker) {
+        drop(self.orders.send(message));
+    }
+
+    /// The process, for those who measure it.
+    pub fn pid(&self) -> u32 {
+        lock(&self.child).id()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        drop(lock(&self.child).kill());
+    }
+}
+
+fn write(queue: &Receiver<ToWorker>, to: ChildStdin) {
+    let mut to = BufWriter::new(to);
+    for message in queue {
+        if let Err(error) = write_frame(&mut to, &message) {
+            tracing::debug!("the worker takes no more messages: {error}");
+            return;
+        }
+    }
+}
+
+fn read(from: ChildStdout, child: &Mutex<Child>, on_news: &dyn Fn(News)) {
+    let mut from = BufReader::new(from);
+    let mut fault = None;
+    loop {
+        match read_frame::<FromWorker>(&mut from) {
+            Ok(FromWorker::Fault { kind, message }) => fault = Some((kind, message)),
+            Ok(message) => on_news(News::Said(message)),
+            Err(WireError::Closed) => break,
+            Err(error) => {
+                fault.get_or_insert((FaultKind::Protocol, format!("swictation-worker: {error}")));
+                break;
+            }
+        }
+    }
+    let status = reap(child);
+    on_news(News::Gone(match fault {
+        Some((kind, message)) => Ending { fault: Some(kind), message },
+        None => Ending::crashed(format!("swictation-worker {status}")),
+    }));
+}
+
+/// Waits for a child whose pipe has ended; how it ended, in words.
+fn reap(child: &Mutex<Child>) -> String {
+    let until = Instant::now() + GRACE;
+    loop {
+        let status = lock(child).try_wait();
+        match status {
+            Ok(Some(status)) => {
+                return match (status.signal(), status.code()) {
+                    (Some(signal), _) => format!("was killed by signal {signal}"),
+                    (None, code) => format!("exited with code {}", code.unwrap_or(-1)),
+                };
+            }
+            Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
+            Ok(None) => drop(lock(child).kill()),
+            Err(error) => return format!("is gone: {error}"),
+        }
+    }
+}
+
+fn lock(child: &Mutex<Child>) -> std::sync::MutexGuard<'_, Child> {
+    child.lock().unwrap_or_else(PoisonError::into_inner)
+}

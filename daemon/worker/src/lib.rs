@@ -1,0 +1,3 @@
+//! The worker's protocol, as a library so that tests run it in memory.
+
+pub mod serve;
