@@ -353,7 +353,8 @@ fn the_first_sample_comes_at_once_and_an_idle_daemon_has_no_audio_thread() {
     let deadline = Instant::now() + PATIENCE;
     // Threads that the sound libraries start have the name of ours that did it.
     while threads().any(|(comm, _)| comm.starts_with("audio-")) {
-        assert!(Instant::now() < deadline, "audio threads stay");
+        let names: Vec<_> = threads().map(|(comm, _)| comm).collect();
+        assert!(Instant::now() < deadline, "audio threads stay: {names:?}");
         std::thread::yield_now();
     }
 }

@@ -7,12 +7,14 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
 
 /// A running dbus-daemon and its folder.
 pub struct Bus {
     daemon: Child,
+    /// What the bus starts inherits the other end, and must not find it closed.
+    _stdout: BufReader<ChildStdout>,
     address: String,
     home: TempDir,
 }
@@ -45,11 +47,10 @@ impl Bus {
             .spawn()
             .expect("dbus-daemon starts");
         let mut address = String::new();
-        BufReader::new(daemon.stdout.take().expect("its stdout is a pipe"))
-            .read_line(&mut address)
-            .expect("dbus-daemon prints its address");
+        let mut stdout = BufReader::new(daemon.stdout.take().expect("its stdout is a pipe"));
+        stdout.read_line(&mut address).expect("dbus-daemon prints its address");
         assert!(!address.trim().is_empty(), "dbus-daemon ended before it listened");
-        Some(Bus { daemon, address: address.trim().to_owned(), home })
+        Some(Bus { daemon, _stdout: stdout, address: address.trim().to_owned(), home })
     }
 
     /// Where it listens, as in DBUS_SESSION_BUS_ADDRESS.

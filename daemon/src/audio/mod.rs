@@ -7,8 +7,9 @@
 //! audio is for, and nothing here runs, or keeps a device open, while no
 //! [`Capture`] lives.
 
+pub mod alsa;
 pub mod capture;
-pub mod cpal;
+pub mod pulse;
 pub mod pump;
 pub mod realtime;
 pub mod resample;
@@ -43,7 +44,7 @@ pub struct Format {
 pub type Open = fn(device: Option<&str>) -> Result<Box<dyn AudioSource>, AudioError>;
 
 /// The ways to a microphone, in the order in which they are tried.
-pub const SOURCES: &[(&str, Open)] = &[("pulseaudio", cpal::pulseaudio), ("alsa", cpal::alsa)];
+pub const SOURCES: &[(&str, Open)] = &[("pulseaudio", pulse::open), ("alsa", alsa::open)];
 
 /// What to listen to, as the configuration and the command line say it.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +81,32 @@ pub fn open(spec: &str) -> Result<Spec, AudioError> {
         return Err(AudioError::NoFile(spec.to_owned()));
     }
     Ok(Spec::File { path: PathBuf::from(path), speed })
+}
+
+/// The device with that label or id; else one whose label or id contains it, in
+/// any case, and rather a microphone than what a loudspeaker plays.
+fn choose<D>(
+    devices: impl IntoIterator<Item = D>,
+    wanted: &str,
+    names: impl Fn(&D) -> (String, String),
+) -> Result<D, AudioError> {
+    let lower = wanted.to_lowercase();
+    let (mut best, mut there) = (None, Vec::new());
+    for device in devices {
+        let (label, id) = names(&device);
+        let part = label.to_lowercase().contains(&lower) || id.to_lowercase().contains(&lower);
+        let rank = match () {
+            () if label == wanted || id == wanted => 3,
+            () if part && !id.ends_with(".monitor") => 2,
+            () if part => 1,
+            () => 0,
+        };
+        if rank > best.as_ref().map_or(0, |(rank, _)| *rank) {
+            best = Some((rank, device));
+        }
+        there.push(label);
+    }
+    best.map(|(_, device)| device).ok_or_else(|| AudioError::NotFound { name: wanted.to_owned(), there })
 }
 
 /// Why there is nothing to hear, for the person who wants to be heard.
@@ -176,6 +203,16 @@ mod tests {
             let message = open(text).unwrap_err().to_string();
             assert!(message.contains(text) && message.contains("wav:"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_part_of_a_name_finds_a_microphone_before_a_loudspeaker() {
+        let there = [("Monitor of Speakers", "usb.monitor"), ("USB Mic", "usb"), ("USB Mic 2", "b")];
+        let find = |name: &str| choose(there, name, |(l, i)| ((*l).into(), (*i).into())).unwrap().1;
+        assert_eq!(find("USB"), "usb");
+        assert_eq!(find("speak"), "usb.monitor");
+        assert_eq!(find("USB Mic 2"), "b");
+        assert!(matches!(choose(there, "yeti", |_| Default::default()), Err(AudioError::NotFound { .. })));
     }
 
     #[test]

@@ -172,6 +172,7 @@ impl Dictation {
         {
             return None;
         }
+        self.heard_to = self.heard_to.max(hypothesis.heard_to);
         // A worker that took over may say again what was typed already.
         let known = (self.typed.len() - first).min(frozen);
         let fresh = &hypothesis.words[known..];

@@ -1,0 +1,393 @@
+//! The session's rules as sentences in a tiny language.
+//!
+//! A program is a line of operations joined by " · "; `run` gives back what the
+//! session did, in the same style. The invariants are verified after each one.
+//! The worker is honest here: it acknowledges what it was sent when it is told to.
+
+use super::*;
+use crate::hypothesis::{Hypothesis, UtteranceId, Word};
+use crate::time::samples_in_ms;
+use crate::wire::{EngineInfo, FaultKind, Step};
+use crate::{SamplePos, supervise};
+use proptest::prelude::*;
+
+struct Bench {
+    session: Session,
+    now: Now,
+    /// What the worker knows: dictation, utterance, committed words in it.
+    told: Option<(DictationId, UtteranceId, u32)>,
+    sent: SamplePos,
+    typing: Vec<u64>,
+    /// Everything that was typed and accepted.
+    window: String,
+    capture: u32,
+    done: Vec<String>,
+}
+
+fn bench() -> Bench {
+    let taste = Taste {
+        stop_tail: Duration::from_millis(200),
+        trailing_space: false,
+        devices: vec!["cuda:0".into(), "cpu".into()],
+    };
+    let mut bench = Bench {
+        session: Session::new(taste),
+        now: Now::default(),
+        told: None,
+        sent: SamplePos(0),
+        typing: Vec::new(),
+        window: String::new(),
+        capture: 0,
+        done: Vec::new(),
+    };
+    let mut out = Vec::new();
+    bench.session.boot(&mut out);
+    bench.perform(out, &mut String::new());
+    bench
+}
+
+impl Bench {
+    fn perform(&mut self, effects: Vec<Effect>, text: &mut String) {
+        for effect in effects {
+            self.done.push(match effect {
+                Effect::OpenMicrophone(n) => {
+                    self.capture = n;
+                    "open".into()
+                }
+                Effect::CloseMicrophone(_) => "close".into(),
+                Effect::Spawn(device) => format!("spawn {device}"),
+                Effect::Kill => {
+                    self.told = None;
+                    "kill".into()
+                }
+                Effect::Send(ToWorker::Begin { dictation, utterance, at, typed }) => {
+                    self.told = Some((dictation, utterance, typed.len() as u32));
+                    self.sent = at;
+                    format!("begin {}{}", at.0 / 16, typed.concat())
+                }
+                Effect::Send(ToWorker::Audio { at, pcm }) => {
+                    assert_eq!(at, self.sent, "audio follows audio");
+                    self.sent = at + pcm.len() as u64;
+                    format!("audio {}..{}", at.0 / 16, self.sent.0 / 16)
+                }
+                Effect::Send(ToWorker::Finish { at }) => format!("finish {}", at.0 / 16),
+                Effect::Send(ToWorker::Forget) => {
+                    self.told = None;
+                    "forget".into()
+                }
+                Effect::Type(id, edit) => {
+                    self.typing.push(id);
+                    text.push_str(&edit.insert);
+                    assert_eq!(edit.erase, 0, "a dictation only ever inserts");
+                    format!("type {:?}", edit.insert)
+                }
+                Effect::Done(_, end) => format!("done {}", end.0 / 16),
+                Effect::PrepareTypist
+                | Effect::Decoded(..)
+                | Effect::Committed(..)
+                | Effect::Stepped(_)
+                | Effect::Publish => continue,
+            });
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let mut out = Vec::new();
+        self.session.handle(event, self.now, &mut out);
+        self.session.verify_invariants();
+        let mut text = String::new();
+        self.perform(out, &mut text);
+        self.window.push_str(&text);
+    }
+
+    /// `words` before the bar are newly frozen, the others are the tail.
+    fn hypothesis(&mut self, ms: u64, words: &str, last: bool) {
+        let Some((dictation, utterance, first)) = self.told else { return };
+        let (frozen, tail) = words.split_once('|').unwrap_or(if last { (words, "") } else { ("", words) });
+        let heard_to = SamplePos(samples_in_ms(ms)).min(self.sent);
+        let word = |text: &str| Word {
+            text: text.into(),
+            glued: false,
+            start: heard_to,
+            end: heard_to,
+            confidence: 1.0,
+        };
+        let words: Vec<Word> = frozen.split_whitespace().chain(tail.split_whitespace()).map(word).collect();
+        let frozen = frozen.split_whitespace().count() as u32;
+        self.told = match last {
+            true => Some((dictation, UtteranceId(utterance.0 + 1), 0)),
+            false => Some((dictation, utterance, first + frozen)),
+        };
+        let message = Hypothesis { dictation, utterance, heard_to, first, words, frozen, last, step_us: 1000 };
+        self.event(Event::Worker(FromWorker::Hypothesis(message)));
+    }
+
+    fn apply(&mut self, op: &str) {
+        let (verb, rest) = op.split_once(' ').unwrap_or((op, ""));
+        let ms = || rest.split(' ').next().unwrap_or("").parse::<u64>().unwrap_or(0);
+        let words = || rest.split_once(' ').map_or("", |(_, words)| words);
+        match verb {
+            "start" => self.event(Event::Command(Command::Start)),
+            "stop" => self.event(Event::Command(Command::Stop)),
+            "toggle" => self.event(Event::Command(Command::Toggle)),
+            "cancel" => self.event(Event::Command(Command::Cancel)),
+            "mic" => {
+                let pcm = vec![0.1; samples_in_ms(ms()) as usize];
+                let block = Microphone::Block { pcm, captured: self.now, dropped: 0 };
+                self.event(Event::Microphone(self.capture, block));
+            }
+            "gap" => {
+                let dropped = samples_in_ms(ms());
+                let block = Microphone::Block { pcm: vec![0.1; 16], captured: self.now, dropped };
+                self.event(Event::Microphone(self.capture, block));
+            }
+            "lost" => self.event(Event::Microphone(self.capture, Microphone::Lost("unplugged".into()))),
+            "ended" => self.event(Event::Microphone(self.capture, Microphone::Ended)),
+            "ready" => self.event(Event::Worker(FromWorker::Ready(engine()))),
+            "heard" => {
+                let Some((dictation, ..)) = self.told else { return };
+                let up_to = SamplePos(samples_in_ms(ms())).min(self.sent);
+                let message = FromWorker::Heard { dictation, up_to, speech: true, resume: SamplePos(0) };
+                self.event(Event::Worker(message));
+            }
+            "think" => self.hypothesis(ms(), words(), false),
+            "last" => self.hypothesis(ms(), words(), true),
+            "finished" => {
+                let Some((dictation, ..)) = self.told else { return };
+                self.event(Event::Worker(FromWorker::Finished { dictation }));
+            }
+            "crash" => {
+                self.told = None;
+                self.event(Event::WorkerGone(supervise::Ending::crashed("killed".into())));
+            }
+            "fault" => {
+                self.told = None;
+                let kind = if rest == "device" { FaultKind::Device } else { FaultKind::Model };
+                self.event(Event::WorkerGone(supervise::Ending { fault: Some(kind), message: rest.into() }));
+            }
+            "typed" => self.answer(Ok(())),
+            "refused" => self.answer(Err("no window".into())),
+            "step" => {
+                let step = Step { step: 0, tokens: vec![1], frames: vec![2] };
+                self.event(Event::Worker(FromWorker::Step(step)));
+            }
+            _ => {
+                let ms = verb.strip_prefix('+').and_then(|ms| ms.parse().ok());
+                self.now = self.now + Duration::from_millis(ms.unwrap_or_else(|| panic!("no operation {op:?}")));
+                self.event(Event::Tick);
+            }
+        }
+    }
+
+    fn answer(&mut self, result: Result<(), String>) {
+        if !self.typing.is_empty() {
+            let id = self.typing.remove(0);
+            self.event(Event::Typed(id, result));
+        }
+    }
+}
+
+fn engine() -> EngineInfo {
+    EngineInfo {
+        model: "toy".into(),
+        family: "toy".into(),
+        provider: "cpu".into(),
+        precision: "fp32".into(),
+        context_seconds: 20.0,
+        chunk_ms: 500,
+        wait_k: Some(1),
+        unbounded: false,
+    }
+}
+
+/// Runs a program; what the session did in its last operation.
+fn run(program: &str) -> (Bench, String) {
+    let mut bench = bench();
+    for op in program.split(" · ") {
+        bench.done.clear();
+        bench.apply(op);
+    }
+    let done = bench.done.join(" · ");
+    (bench, done)
+}
+
+#[track_caller]
+fn check(program: &str, expected: &str) -> Bench {
+    let (bench, done) = run(program);
+    assert_eq!(done, expected, "after {program}");
+    bench
+}
+
+#[test]
+fn start_opens_the_microphone_and_listening_begins_with_the_first_sample() {
+    let bench = check("ready · start", "open · begin 0");
+    assert_eq!(bench.session.state(), Published::Starting);
+    let bench = check("ready · start · mic 100", "audio 0..100");
+    assert_eq!(bench.session.state(), Published::Listening);
+}
+
+#[test]
+fn words_are_typed_once_they_are_frozen_and_never_before() {
+    check("ready · start · mic 1000 · think 500 hello", "");
+    check("ready · start · mic 1000 · think 500 hello · think 1000 hello|world", "type \"hello\"");
+    check("ready · start · mic 900 · think 500 a|b · think 900 b|c", "type \" b\"");
+}
+
+#[test]
+fn stop_keeps_the_microphone_open_for_the_last_word_and_then_decodes_everything() {
+    check("ready · start · mic 500 · stop", "");
+    check("ready · start · mic 500 · stop · +199", "");
+    check("ready · start · mic 500 · stop · +200", "close");
+    check("ready · start · mic 500 · stop · mic 200 · +200 · ended", "finish 700");
+    let bench = check("ready · start · mic 500 · stop · +200 · ended · last 500 the end · finished", "done 500");
+    assert_eq!((bench.window.as_str(), bench.session.state()), ("the end", Published::Idle));
+}
+
+#[test]
+fn every_verb_is_harmless_when_it_is_already_so() {
+    check("ready · stop", "");
+    check("ready · cancel", "");
+    check("ready · start · start", "");
+    check("ready · start · mic 10 · stop · stop", "");
+}
+
+#[test]
+fn toggle_starts_and_stops_and_starts_again_while_the_last_words_are_decoded() {
+    let bench = check("ready · toggle · mic 500 · toggle · toggle", "close · open");
+    assert_eq!(bench.session.state(), Published::Starting);
+    let mut bench = bench;
+    // The first capture ends, its audio is decoded to the end, then the second's.
+    bench.capture = 1;
+    bench.apply("ended");
+    bench.capture = 2;
+    bench.apply("mic 300");
+    bench.apply("last 500 one");
+    bench.done.clear();
+    bench.apply("finished");
+    assert_eq!(bench.done.join(" · "), "done 500 · begin 0 · audio 0..300");
+}
+
+#[test]
+fn the_microphone_does_not_wait_for_the_engine_and_no_word_is_lost_meanwhile() {
+    check("start · mic 400 · mic 300", "");
+    check("start · mic 400 · mic 300 · ready", "begin 0 · audio 0..500 · audio 500..700");
+    check("start · mic 400 · stop · +200 · ended · ready", "begin 0 · audio 0..400 · finish 400");
+}
+
+#[test]
+fn no_more_than_two_seconds_are_in_flight() {
+    let five = "ready · start · mic 5000";
+    check(five, "audio 0..500 · audio 500..1000 · audio 1000..1500 · audio 1500..2000");
+    check(&format!("{five} · heard 600"), "audio 2000..2500 · audio 2500..3000");
+}
+
+#[test]
+fn a_new_worker_gets_the_utterance_again_with_what_was_typed_and_types_nothing_twice() {
+    let talk = "ready · start · mic 2000 · heard 2000 · think 1500 one two|three · crash";
+    check(talk, "spawn cuda:0");
+    check(&format!("{talk} · ready"), "begin 0 one two · audio 0..500 · audio 500..1000 · audio 1000..1500 · audio 1500..2000");
+    let bench = check(&format!("{talk} · ready · think 2000 three|four"), "type \" three\"");
+    assert_eq!(bench.window, "one two three");
+}
+
+#[test]
+fn a_new_utterance_begins_where_the_last_one_ended() {
+    let talk = "ready · start · mic 2000 · last 1500 one two · crash · ready";
+    check(talk, "begin 1500 · audio 1500..2000");
+}
+
+#[test]
+fn a_gap_in_the_audio_is_a_gap_in_time() {
+    check("ready · start · mic 100 · gap 50", "audio 100..151");
+}
+
+#[test]
+fn a_device_that_refuses_is_followed_by_the_next_and_then_by_an_explanation() {
+    check("fault device", "spawn cpu");
+    let bench = check("fault device · fault device", "kill");
+    assert!(bench.session.trouble().contains("no device works"), "{}", bench.session.trouble());
+    check("fault device · fault device · start", "open · spawn cuda:0");
+}
+
+#[test]
+fn without_an_engine_a_stopped_dictation_ends_and_says_why() {
+    let bench = check("fault model · start · fault model · mic 100 · stop · +200 · ended", "done 100");
+    assert_eq!((bench.session.state(), bench.session.trouble()), (Published::Idle, "model".to_owned()));
+}
+
+#[test]
+fn text_that_could_not_be_typed_is_kept_and_goes_before_the_next() {
+    let talk = "ready · start · mic 2000 · think 500 one|two · refused";
+    let bench = check(talk, "");
+    assert!(bench.session.trouble().contains("no window"));
+    check(&format!("{talk} · think 1000 two|three"), "type \"one two\"");
+    let bench = check(&format!("{talk} · think 1000 two|three · typed"), "");
+    assert_eq!(bench.session.trouble(), "");
+}
+
+#[test]
+fn cancel_closes_the_microphone_and_later_words_of_that_dictation_are_dropped() {
+    check("ready · start · mic 500 · cancel", "close · forget");
+    let (mut bench, _) = run("ready · start · mic 500");
+    let stale = bench.told;
+    bench.apply("cancel");
+    bench.told = stale;
+    bench.done.clear();
+    bench.apply("last 500 too late");
+    assert!(bench.done.is_empty(), "{:?}", bench.done);
+}
+
+#[test]
+fn a_worker_that_breaks_the_protocol_is_replaced() {
+    let (mut talking, _) = run("ready · start · mic 500");
+    let dictation = talking.told.map(|t| t.0).unwrap();
+    talking.done.clear();
+    let up_to = SamplePos(999_999);
+    talking.event(Event::Worker(FromWorker::Heard { dictation, up_to, speech: false, resume: up_to }));
+    assert_eq!(talking.done.join(" · "), "kill · spawn cuda:0");
+    let mut bench = bench();
+    bench.done.clear();
+    bench.event(Event::Worker(FromWorker::Hello { version: VERSION + 1 }));
+    assert!(bench.session.trouble().contains("install both"), "{}", bench.session.trouble());
+}
+
+#[test]
+fn a_lost_microphone_is_told_until_audio_comes_again() {
+    let bench = check("ready · start · mic 100 · lost", "");
+    assert_eq!(bench.session.trouble(), "unplugged");
+    let bench = check("ready · start · mic 100 · lost · mic 100", "audio 100..200");
+    assert_eq!(bench.session.trouble(), "");
+}
+
+#[test]
+fn an_idle_session_has_no_deadline() {
+    assert_eq!(run("ready").0.session.deadline(), None);
+    assert_eq!(run("ready · start · mic 100").0.session.deadline(), None);
+    assert!(run("ready · start · mic 100 · stop").0.session.deadline().is_some());
+}
+
+fn any_op() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("start"), Just("stop"), Just("toggle"), Just("cancel"), Just("mic 130"), Just("mic 700"),
+        Just("gap 40"), Just("lost"), Just("ended"), Just("ready"), Just("heard 300"), Just("heard 99999"),
+        Just("think 500 a|b"), Just("think 900 |c d"), Just("last 99999 e f"), Just("finished"), Just("crash"),
+        Just("fault device"), Just("typed"), Just("refused"), Just("step"), Just("+100"), Just("+700"),
+    ]
+    .prop_map(str::to_owned)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn whatever_happens_in_whatever_order_the_invariants_hold(ops in prop::collection::vec(any_op(), 0..60)) {
+        let mut bench = bench();
+        for op in &ops {
+            bench.apply(op);
+        }
+        // After the end of everything the session is idle and asks for nothing.
+        for op in ["cancel", "+2000", "+2000"] {
+            bench.apply(op);
+        }
+        prop_assert_eq!(bench.session.state(), Published::Idle);
+    }
+}
