@@ -1,5 +1,7 @@
 //! What scripts/install puts into a home folder, and that it takes all of it away.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -156,8 +158,11 @@ fn the_installed_activation_file_makes_the_bus_start_the_daemon() {
     // The bus of the test looks for activation files below its own folder.
     let file = format!("dbus-1/services/{NAME}.service");
     let started = bus.home().join("started");
-    fs::write(home.path("with space/bin/swictationd"), format!("#!/bin/sh\n: > '{}'\n", started.display()))
-        .unwrap();
+    fs::write(
+        home.path("with space/bin/swictationd"),
+        format!("#!/bin/sh\n: > '{}'\nexit 1\n", started.display()),
+    )
+    .unwrap();
     fs::copy(home.path(".local/share").join(&file), bus.home().join("share").join(&file)).unwrap();
     let send = |method: &str, destination: &str| {
         bus.give_to(&mut Command::new("dbus-send"))
@@ -166,7 +171,7 @@ fn the_installed_activation_file_makes_the_bus_start_the_daemon() {
             .unwrap()
     };
     send("org.freedesktop.DBus.ReloadConfig", "org.freedesktop.DBus");
-    // The program ends at once, which is an error for the caller; that it ran is the point.
+    // The program fails at once, and with it the call; that it ran is the point.
     send("org.swictation.Dictation1.Start", NAME);
     assert!(started.exists());
 }

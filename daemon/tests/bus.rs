@@ -4,7 +4,7 @@
 //! process of its own: this test executable, started again with [`ROLE`] set.
 //! Its stdin is a script of what it publishes, its stderr says what happens.
 
-#![allow(clippy::exit)]
+#![allow(clippy::exit, clippy::print_stderr, clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Write};

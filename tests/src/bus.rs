@@ -4,6 +4,8 @@
 //! and refusals are what a desktop has. Programs of a test find it through
 //! [`Bus::give_to`]; nothing touches the bus of the session the tests run in.
 
+#![allow(clippy::expect_used)]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -190,7 +190,7 @@ async fn connect(dictation: Dictation) -> Result<Connection, BusError> {
     let no_bus = |e: zbus::Error| BusError::NoBus(e.to_string());
     let connection =
         connection::Builder::session().serve_at(PATH, dictation).build().await.map_err(no_bus)?;
-    match connection.request_name_with_flags(NAME, RequestNameFlags::DO_NOT_QUEUE.into()).await {
+    match connection.request_name_with_flags(NAME, RequestNameFlags::DO_NOT_QUEUE).await {
         Ok(_) => Ok(connection),
         Err(zbus::Error::NameTaken) => Err(BusError::NameTaken { pid: owner(&connection).await }),
         Err(e) => Err(no_bus(e)),

@@ -12,9 +12,11 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use swictation_asr::graph::{Device, Runtime, runtime_path};
+use swictation_asr::manifest::Manifest;
 use swictation_asr::stream::Stream;
+use swictation_asr::vad::Vad;
 use swictation_asr::{AsrError, Settings};
-use swictation_core::wire::{FromWorker, VERSION, write_frame};
+use swictation_core::wire::{EngineInfo, FromWorker, VERSION, write_frame};
 use swictation_worker::serve::{fault, kind, serve};
 
 /// Recognises speech for swictationd, over stdin and stdout.
@@ -70,8 +72,8 @@ fn run(args: &Args, from: File, to: File) -> Result<()> {
     let (mut from, mut to) = (BufReader::new(from), BufWriter::new(to));
     write_frame(&mut to, &FromWorker::Hello { version: VERSION }).context("the daemon does not listen")?;
     match load(args) {
-        Ok(mut stream) => {
-            write_frame(&mut to, &FromWorker::Ready(stream.info()))?;
+        Ok((mut stream, info)) => {
+            write_frame(&mut to, &FromWorker::Ready(info))?;
             serve(&mut from, &mut to, &mut stream)
         }
         Err(error) => {
@@ -82,7 +84,7 @@ fn run(args: &Args, from: File, to: File) -> Result<()> {
     }
 }
 
-fn load(args: &Args) -> Result<Stream, AsrError> {
+fn load(args: &Args) -> Result<(Stream, EngineInfo), AsrError> {
     let threads = match args.threads {
         // More than two threads gain little at chunk size and take the cores
         // that the person is working with.
@@ -93,10 +95,11 @@ fn load(args: &Args) -> Result<Stream, AsrError> {
     let runtime = Runtime::open(&runtime_path())?;
     let settings =
         Settings { context_seconds: args.context_seconds, chunk_ms: args.chunk_ms, wait_k: args.wait_k };
-    let stream = Stream::load(&runtime, &args.model, device, &settings, args.steps)?;
-    let info = stream.info();
+    let recognizer = swictation_asr::load(&runtime, &args.model, device, &settings)?;
+    let vad = Vad::load(&runtime, &args.model, &Manifest::read(&args.model)?)?;
+    let info = recognizer.info();
     tracing::info!(model = %info.model, provider = %info.provider, precision = %info.precision, "ready");
-    Ok(stream)
+    Ok((Stream::new(recognizer, vad, args.steps), info))
 }
 
 /// Moves stdin and stdout to descriptors of our own; what anybody else reads

@@ -40,8 +40,11 @@ pub(super) struct Dictation {
     anchors: VecDeque<(SamplePos, Now)>,
     utterance: UtteranceId,
     utterance_start: SamplePos,
-    /// Words of the utterance that were committed, as they were typed.
-    typed: Vec<String>,
+    /// How many committed words of the utterance end before its start, because
+    /// the recognizer will not need their audio again.
+    settled: usize,
+    /// The committed words after those, as they were typed, and their ends.
+    typed: VecDeque<(String, SamplePos)>,
     /// When each word of the tail first appeared.
     appeared: Vec<Now>,
     begun: bool,
@@ -76,7 +79,8 @@ impl Dictation {
             anchors: VecDeque::new(),
             utterance: UtteranceId(0),
             utterance_start: SamplePos(0),
-            typed: Vec::new(),
+            settled: 0,
+            typed: VecDeque::new(),
             appeared: Vec::new(),
             begun: false,
             finish_sent: false,
@@ -107,10 +111,15 @@ impl Dictation {
         Some(Now(before + apart(pos.since(*at))))
     }
 
-    /// A new worker has to be told everything again.
+    /// A new worker has to be told everything again, from the first word that
+    /// is not settled. It counts from there: to it, that is a new utterance.
     pub(super) fn restart(&mut self) {
         self.begun = false;
         self.finish_sent = false;
+        if self.settled > 0 {
+            self.utterance = UtteranceId(self.utterance.0 + 1);
+            self.settled = 0;
+        }
     }
 
     /// What can be sent to the worker now.
@@ -123,7 +132,7 @@ impl Dictation {
                 dictation: self.id,
                 utterance: self.utterance,
                 at: self.sent_to,
-                typed: self.typed.clone(),
+                typed: self.typed.iter().map(|(text, _)| text.clone()).collect(),
             });
         }
         while self.sent_to < self.tape.end() && self.sent_to.since(self.heard_to) < IN_FLIGHT {
@@ -147,6 +156,10 @@ impl Dictation {
         self.heard_to = self.heard_to.max(up_to);
         self.tape.trim(resume);
         self.utterance_start = self.utterance_start.max(resume);
+        while self.typed.front().is_some_and(|(_, end)| *end <= self.utterance_start) {
+            self.typed.pop_front();
+            self.settled += 1;
+        }
         Some(self.decoded.0)
     }
 
@@ -165,7 +178,7 @@ impl Dictation {
     pub(super) fn commit(&mut self, hypothesis: &Hypothesis, now: Now) -> Option<Vec<Commit>> {
         let (frozen, first) = (hypothesis.frozen as usize, hypothesis.first as usize);
         if hypothesis.utterance != self.utterance
-            || first > self.typed.len()
+            || first > self.settled + self.typed.len()
             || frozen > hypothesis.words.len()
             || hypothesis.heard_to > self.sent_to
             || (hypothesis.last && frozen < hypothesis.words.len())
@@ -174,7 +187,7 @@ impl Dictation {
         }
         self.heard_to = self.heard_to.max(hypothesis.heard_to);
         // A worker that took over may say again what was typed already.
-        let known = (self.typed.len() - first).min(frozen);
+        let known = (self.settled + self.typed.len() - first).min(frozen);
         let fresh = &hypothesis.words[known..];
         self.appeared.truncate(fresh.len());
         self.appeared.resize(fresh.len(), now);
@@ -182,7 +195,8 @@ impl Dictation {
         let mut commits = Vec::with_capacity(admitted.len());
         for (word, appeared) in fresh.iter().zip(admitted) {
             let text = self.composer.word(word);
-            self.typed.push(if word.glued { word.text.clone() } else { format!(" {}", word.text) });
+            let typed = if word.glued { word.text.clone() } else { format!(" {}", word.text) };
+            self.typed.push_back((typed, word.end));
             let spoken = self.captured(word.end);
             commits.push(Commit { word: word.clone(), text, appeared, spoken });
         }
@@ -190,6 +204,7 @@ impl Dictation {
             self.utterance = UtteranceId(self.utterance.0 + 1);
             self.utterance_start = hypothesis.heard_to;
             self.typed.clear();
+            self.settled = 0;
             self.appeared.clear();
         }
         Some(commits)

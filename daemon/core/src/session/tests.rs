@@ -147,7 +147,8 @@ impl Bench {
             "heard" => {
                 let Some((dictation, ..)) = self.told else { return };
                 let up_to = SamplePos(samples_in_ms(ms())).min(self.sent);
-                let message = FromWorker::Heard { dictation, up_to, speech: true, resume: SamplePos(0) };
+                let resume = SamplePos(samples_in_ms(words().parse().unwrap_or(0))).min(up_to);
+                let message = FromWorker::Heard { dictation, up_to, speech: true, resume };
                 self.event(Event::Worker(message));
             }
             "think" => self.hypothesis(ms(), words(), false),
@@ -294,6 +295,16 @@ fn a_new_worker_gets_the_utterance_again_with_what_was_typed_and_types_nothing_t
 fn a_new_utterance_begins_where_the_last_one_ended() {
     let talk = "ready · start · mic 2000 · last 1500 one two · crash · ready";
     check(talk, "begin 1500 · audio 1500..2000");
+}
+
+#[test]
+fn a_stream_without_utterances_goes_on_after_the_words_that_are_settled() {
+    let talk = "ready · start · mic 2000 · think 500 one|two · think 1000 two|three · heard 1500 800";
+    let bench = check(&format!("{talk} · think 1500 three|four"), "type \" three\"");
+    assert_eq!(bench.window, "one two three");
+    check(&format!("{talk} · crash · ready"), "begin 800 two · audio 800..1300 · audio 1300..1800 · audio 1800..2000");
+    let bench = check(&format!("{talk} · crash · ready · think 1800 three|four"), "type \" three\"");
+    assert_eq!(bench.window, "one two three");
 }
 
 #[test]

@@ -1,0 +1,165 @@
+//! The whole protocol in memory: frames in, frames out, no process.
+
+use std::io::{Cursor, Read};
+use swictation_asr::stream::Stream;
+use swictation_asr::{AsrError, Belief, Recognizer};
+use swictation_core::wire::{EngineInfo, FaultKind, FromWorker, ToWorker, read_frame, write_frame};
+use swictation_core::{DictationId, SamplePos, UtteranceId, Word};
+use swictation_worker::serve::serve;
+
+/// Hears a word in every half second of audio, and fails when a sample is NaN.
+struct Counting {
+    at: SamplePos,
+    pending: Vec<f32>,
+    words: u32,
+}
+
+impl Counting {
+    fn word(&mut self) -> Word {
+        self.words += 1;
+        let start = self.at;
+        self.at = self.at + 8000;
+        Word { text: format!("word{}", self.words), glued: false, start, end: self.at, confidence: 1.0 }
+    }
+}
+
+impl Recognizer for Counting {
+    fn info(&self) -> EngineInfo {
+        EngineInfo {
+            model: "counting".into(),
+            family: "test".into(),
+            provider: "cpu".into(),
+            precision: "fp32".into(),
+            context_seconds: 0.0,
+            chunk_ms: 500,
+            wait_k: None,
+            unbounded: true,
+        }
+    }
+    fn begin(&mut self, at: SamplePos, typed: &[String]) {
+        *self = Self { at, pending: Vec::new(), words: typed.len() as u32 };
+    }
+    fn feed(&mut self, pcm: &[f32]) {
+        self.pending.extend_from_slice(pcm);
+    }
+    fn step(&mut self) -> Result<Option<Belief>, AsrError> {
+        if self.pending.iter().any(|s| s.is_nan()) {
+            return Err(AsrError::Run("not a number".into()));
+        }
+        if self.pending.len() < 8000 {
+            return Ok(None);
+        }
+        self.pending.drain(..8000);
+        let words = vec![self.word()];
+        Ok(Some(Belief { words, frozen: 1, tokens: vec![self.words], frames: vec![self.words] }))
+    }
+    fn finish(&mut self) -> Result<Belief, AsrError> {
+        Ok(Belief::default())
+    }
+}
+
+fn counting() -> Stream {
+    Stream::new(Box::new(Counting { at: SamplePos(0), pending: Vec::new(), words: 0 }), None, true)
+}
+
+fn begin(dictation: u32) -> ToWorker {
+    let typed = Vec::new();
+    ToWorker::Begin { dictation: DictationId(dictation), utterance: UtteranceId(0), at: SamplePos(0), typed }
+}
+
+fn audio(at: u64, samples: usize) -> ToWorker {
+    ToWorker::Audio { at: SamplePos(at), pcm: vec![0.1; samples] }
+}
+
+fn frames(messages: &[ToWorker]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    messages.iter().for_each(|m| write_frame(&mut bytes, m).unwrap());
+    bytes
+}
+
+fn answers(mut from: impl Read) -> (anyhow::Result<()>, Vec<FromWorker>) {
+    let mut out = Vec::new();
+    let ended = serve(&mut from, &mut out, &mut counting());
+    let mut out = Cursor::new(out);
+    let mut said = Vec::new();
+    while let Ok(message) = read_frame(&mut out) {
+        said.push(message);
+    }
+    (ended, said)
+}
+
+fn words(said: &[FromWorker]) -> Vec<String> {
+    let words = said.iter().filter_map(|m| match m {
+        FromWorker::Hypothesis(h) => Some(h.words[..h.frozen as usize].iter().map(|w| w.text.clone())),
+        _ => None,
+    });
+    words.flatten().collect()
+}
+
+#[test]
+fn audio_becomes_words_and_finished_is_the_last_word() {
+    let program = [begin(1), audio(0, 12_000), audio(12_000, 8_000), ToWorker::Finish { at: SamplePos(20_000) }];
+    let (ended, said) = answers(&frames(&program)[..]);
+    ended.unwrap();
+    assert_eq!(words(&said), ["word1", "word2"]);
+    assert_eq!(said.last(), Some(&FromWorker::Finished { dictation: DictationId(1) }));
+    let steps = said.iter().filter(|m| matches!(m, FromWorker::Step(_))).count();
+    assert_eq!(steps, 2);
+}
+
+#[test]
+fn every_audio_message_is_acknowledged_to_its_end() {
+    let (_, said) = answers(&frames(&[begin(3), audio(0, 700), audio(700, 900)])[..]);
+    let heard: Vec<_> = said
+        .iter()
+        .filter_map(|m| match m {
+            FromWorker::Heard { dictation, up_to, .. } => Some((dictation.0, up_to.0)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(heard, [(3, 700), (3, 1600)]);
+}
+
+#[test]
+fn what_was_forgotten_is_not_spoken_of_again() {
+    let program = [begin(1), audio(0, 7_000), ToWorker::Forget, begin(2), audio(0, 8_000)];
+    let (_, said) = answers(&frames(&program)[..]);
+    assert_eq!(words(&said), ["word1"]);
+    let late = said.iter().any(|m| matches!(m, FromWorker::Hypothesis(h) if h.dictation == DictationId(1)));
+    assert!(!late);
+}
+
+#[test]
+fn a_frame_that_cannot_be_read_is_a_protocol_fault() {
+    let mut bytes = frames(&[begin(1)]);
+    bytes.extend_from_slice(&[5, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff]);
+    let (ended, said) = answers(&bytes[..]);
+    assert!(ended.is_err());
+    assert!(matches!(said.last(), Some(FromWorker::Fault { kind: FaultKind::Protocol, .. })), "{said:?}");
+}
+
+#[test]
+fn a_daemon_that_dies_in_the_middle_of_a_frame_is_an_error_and_no_panic() {
+    let bytes = frames(&[begin(1), audio(0, 100)]);
+    let (ended, _) = answers(&bytes[..bytes.len() - 3]);
+    assert!(ended.is_err());
+}
+
+#[test]
+fn a_model_that_fails_is_a_device_fault_with_its_reason() {
+    let program = [begin(1), ToWorker::Audio { at: SamplePos(0), pcm: vec![f32::NAN; 100] }];
+    let (ended, said) = answers(&frames(&program)[..]);
+    assert!(ended.is_err());
+    match said.last() {
+        Some(FromWorker::Fault { kind: FaultKind::Device, message }) => assert!(message.contains("not a number")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn messages_outside_a_dictation_do_no_harm() {
+    let program = [audio(0, 100), ToWorker::Finish { at: SamplePos(100) }, ToWorker::Forget];
+    let (ended, said) = answers(&frames(&program)[..]);
+    ended.unwrap();
+    assert_eq!(words(&said), [] as [&str; 0]);
+}
