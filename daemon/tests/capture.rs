@@ -1,5 +1,7 @@
 //! From a real sound server, or a file, to 16 kHz blocks.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
@@ -134,8 +136,8 @@ fn likeness(captured: &[f32]) -> Vec<f64> {
         (0..(SECONDS * 4.0) as usize).map(|n| window(n * 4_000)).collect()
     };
     let first = onset.saturating_sub(60) as f64;
-    (0..480)
-        .map(|step| alike(first + f64::from(step) / 4.0))
+    (0..360)
+        .map(|step| alike(first + f64::from(step) / 3.0))
         .max_by(|a, b| a.iter().sum::<f64>().total_cmp(&b.iter().sum()))
         .unwrap()
 }
@@ -233,6 +235,18 @@ fn a_server_that_dies_is_found_again_and_the_time_without_it_is_a_gap() {
     listening.capture.stop();
     let (pcm, _) = listening.rest();
     assert!(worst(&likeness(&pcm)) >= 0.99);
+}
+
+#[test]
+fn a_stop_is_not_forgotten_when_the_server_dies_with_it() {
+    let _alone = alone();
+    let Some(mut pulse) = Pulse::start(16_000) else { return };
+    enter(&pulse);
+    let listening = listen("default");
+    listening.until_block();
+    listening.capture.stop();
+    pulse.kill();
+    assert_eq!(listening.rest().1, [""; 0]);
 }
 
 #[test]
@@ -374,4 +388,248 @@ fn the_pump_takes_next_to_no_processor_time() {
     let share = (cpu_of("audio-pump") - before) / (samples as f64 / 16_000.0);
     println!("the pump takes {:.2} % of a core", 100.0 * share);
     assert!(share < 0.05, "{share}");
+}
+
+/// Everything that a recording yields, heard as fast as it comes.
+fn recording(path: &Path) -> (Vec<f32>, Vec<String>) {
+    listen(&format!("wav:{}", path.display())).rest()
+}
+
+fn tone(rate: u32, samples: usize) -> Vec<f32> {
+    (0..samples).map(|n| (0.5 * (TAU * 440.0 * n as f64 / f64::from(rate)).sin()) as f32).collect()
+}
+
+fn furthest(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn a_wav_file_of_any_sample_type_is_read_to_its_precision() {
+    let folder = TempDir::new().unwrap();
+    let samples = tone(16_000, 20_000);
+    for bits in [8u16, 16, 24, 32, 33] {
+        let path = folder.path().join(format!("{bits}.wav"));
+        write(&path, 16_000, 1, bits, &samples);
+        let (got, troubles) = recording(&path);
+        assert_eq!(troubles, [""; 0], "{bits} bits");
+        let step = if bits < 24 { 1.0 / (1u32 << (bits - 1)) as f32 } else { 1e-6 };
+        assert!(furthest(&got, &samples) <= step, "{bits} bits: {}", furthest(&got, &samples));
+    }
+}
+
+#[test]
+fn a_stereo_file_of_another_rate_is_mixed_and_resampled() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("stereo.wav");
+    let stereo: Vec<f32> = tone(48_000, 48_000).iter().flat_map(|s| [*s, *s / 2.0]).collect();
+    write(&path, 48_000, 2, 16, &stereo);
+    let (got, _) = recording(&path);
+    let want: Vec<f32> = tone(16_000, 16_000).iter().map(|s| s * 0.75).collect();
+    assert_eq!(got.len(), 16_000);
+    assert!(furthest(&got[400..15_600], &want[400..15_600]) < 5e-3);
+}
+
+#[test]
+fn a_header_that_lies_about_the_length_is_not_believed() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.wav");
+    let samples = tone(16_000, 10_000);
+    write(&path, 16_000, 1, 16, &samples);
+    let honest = std::fs::read(&path).unwrap();
+    let (whole, _) = recording(&path);
+    let at = honest.windows(4).position(|w| w == b"data").unwrap() + 4;
+    for length in [0, u32::MAX, 0x7FFF_FFFF, 0x7FFF_F000, 1 << 20] {
+        let mut bytes = honest.clone();
+        bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
+        bytes.push(7);
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(recording(&path), (whole.clone(), vec![]), "{length:#x}");
+    }
+}
+
+#[test]
+fn chunks_around_the_samples_are_no_audio() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.wav");
+    write(&path, 16_000, 1, 16, &tone(16_000, 5_000));
+    let (whole, _) = recording(&path);
+    let plain = std::fs::read(&path).unwrap();
+    let at = plain.windows(4).position(|w| w == b"data").unwrap();
+    let odd = b"LIST\x05\0\0\0INFO!\0";
+    let bytes = [&plain[..at], odd, &plain[at..], odd].concat();
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(recording(&path), (whole, vec![]));
+}
+
+#[test]
+fn a_file_that_is_no_recording_is_refused_with_a_reason() {
+    let folder = TempDir::new().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let empty = folder.path().join("silence.wav");
+    write(&empty, 16_000, 1, 16, &[]);
+    let header = std::fs::read(&empty).unwrap();
+    let mut compressed = header.clone();
+    compressed[20] = 0x55;
+    compressed.extend([0; 64]);
+    let mut slow = header.clone();
+    slow[24..32].copy_from_slice(&[7, 0, 0, 0, 14, 0, 0, 0]);
+    slow.extend([0; 64]);
+    for (path, reason) in [
+        (folder.path().join("missing.wav"), "No such file"),
+        (folder.path().to_path_buf(), "directory"),
+        (file("nothing.wav", b""), "neither a WAV nor a FLAC"),
+        (file("text.wav", b"hello, world"), "neither a WAV nor a FLAC"),
+        (file("avi.wav", b"RIFF\0\0\0\0AVI LIST"), "neither a WAV nor a FLAC"),
+        (file("cut.wav", &header[..30]), "before its samples"),
+        (file("broken.flac", b"fLaC\0\0\0\x22garbage"), "broken.flac"),
+        (file("mp3.wav", &compressed), "ffmpeg"),
+        (file("slow.wav", &slow), "7 samples per second"),
+        (empty, "no audio"),
+    ] {
+        let (pcm, troubles) = recording(&path);
+        assert!(pcm.is_empty());
+        assert!(matches!(&troubles[..], [one] if one.contains(reason)), "{path:?}: {troubles:?}");
+    }
+}
+
+#[test]
+fn a_flac_file_is_the_same_as_the_wav_file_it_was_made_of() {
+    if !swictation_tests::need("flac", swictation_tests::program("flac")) {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let (wav, flac) = (folder.path().join("a.wav"), folder.path().join("a.flac"));
+    for (channels, bits) in [(1, 16), (2, 16), (1, 24)] {
+        write(&wav, 16_000, channels, bits, &tone(16_000, 30_000));
+        let made = std::process::Command::new("flac")
+            .args(["--silent", "--force", "-o"])
+            .args([&flac, &wav])
+            .status()
+            .unwrap();
+        assert!(made.success());
+        assert_eq!(recording(&flac), recording(&wav), "{channels} channels of {bits} bits");
+    }
+    let cut = std::fs::read(&flac).unwrap();
+    std::fs::write(&flac, &cut[..cut.len() / 2]).unwrap();
+    let (pcm, troubles) = recording(&flac);
+    assert!(!pcm.is_empty() && matches!(&troubles[..], [one] if one.contains("a.flac")), "{troubles:?}");
+}
+
+#[test]
+fn a_file_waits_four_seconds_ahead_of_its_listener() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("long.wav");
+    write(&path, 16_000, 1, 16, &tone(16_000, 160_000));
+    let listening = listen(&format!("wav:{}", path.display()));
+    let mut got = 0;
+    while let Ok(event) = listening.events.recv_timeout(Duration::from_millis(300)) {
+        got += if let AudioEvent::Block { pcm, .. } = event { pcm.len() } else { 0 };
+    }
+    assert_eq!(got, 64_000);
+    listening.capture.heard(16_000);
+    while got < 80_000 {
+        got += listening.until_block().0;
+    }
+    assert!(listening.events.recv_timeout(Duration::from_millis(300)).is_err());
+    listening.capture.heard(160_000);
+    assert_eq!(listening.rest().0.len() + got, 160_000);
+}
+
+#[test]
+fn a_file_can_play_a_microphone() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("second.wav");
+    write(&path, 16_000, 1, 16, &tone(16_000, 16_000));
+    for (speed, least) in [("realtime", 0.99), ("speed=4", 0.24)] {
+        let begun = Instant::now();
+        let listening = listen(&format!("wav:{}?{speed}", path.display()));
+        let (length, _) = listening.until_block();
+        assert_eq!(length, 160);
+        assert!(begun.elapsed() < Duration::from_millis(200));
+        assert_eq!(listening.rest().0.len(), 15_840);
+        let took = begun.elapsed().as_secs_f64();
+        assert!(took > least && took < least + 0.5, "{speed}: {took} s");
+    }
+}
+
+#[test]
+fn a_file_can_be_stopped() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("long.wav");
+    write(&path, 48_000, 1, 16, &tone(48_000, 480_000));
+    for option in ["", "?realtime"] {
+        let listening = listen(&format!("wav:{}{option}", path.display()));
+        listening.until_block();
+        let stopped = Instant::now();
+        listening.capture.stop();
+        assert!(listening.rest().0.len() < 160_000);
+        assert!(stopped.elapsed() < Duration::from_millis(500));
+    }
+}
+
+#[test]
+fn a_spec_that_makes_no_sense_ends_with_its_reason() {
+    let (pcm, troubles) = listen("wav:a.wav?speed=0").rest();
+    assert!(pcm.is_empty() && troubles.len() == 1 && troubles[0].contains("speed"), "{troubles:?}");
+}
+
+#[test]
+fn standard_input_is_a_file_too() {
+    const CHILD: &str = "SWICTATION_TEST_READS_STDIN";
+    if std::env::var_os(CHILD).is_some() {
+        assert_eq!(listen("wav:-").rest().0.len(), 12_345);
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.wav");
+    write(&path, 16_000, 1, 16, &tone(16_000, 12_345));
+    let done = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "standard_input_is_a_file_too"])
+        .env(CHILD, "1")
+        .stdin(std::fs::File::open(&path).unwrap())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    assert!(String::from_utf8_lossy(&done.stdout).contains("1 passed"));
+}
+
+#[test]
+fn without_a_sound_server_the_microphone_is_reached_through_alsa() {
+    let _alone = alone();
+    let plugin = "/usr/lib/x86_64-linux-gnu/alsa-lib/libasound_module_pcm_pulse.so";
+    if !swictation_tests::need("alsa-pulse", Path::new(plugin).exists()) {
+        return;
+    }
+    let Some(pulse) = Pulse::start(16_000) else { return };
+    let folder = TempDir::new().unwrap();
+    let (server, sound) = (folder.path().join("client.conf"), folder.path().join("asound.conf"));
+    std::fs::write(&server, format!("default-server = unix:{}\n", pulse.socket().display())).unwrap();
+    std::fs::write(&sound, "pcm.!default { type pulse }\nctl.!default { type pulse }\n").unwrap();
+    // The server is hidden from us, and told to ALSA alone.
+    unsafe {
+        std::env::set_var("XDG_RUNTIME_DIR", folder.path());
+        std::env::remove_var("PULSE_SERVER");
+        std::env::remove_var("PULSE_RUNTIME_PATH");
+        std::env::set_var("PULSE_CLIENTCONFIG", &server);
+        std::env::set_var("ALSA_CONFIG_PATH", format!("/usr/share/alsa/alsa.conf:{}", sound.display()));
+    }
+    let listening = listen("default");
+    let rate = listening.until(|event| match event {
+        AudioEvent::Started { rate, device, .. } => Some(format!("{device} at {rate} Hz")),
+        _ => None,
+    });
+    unsafe { std::env::remove_var("ALSA_CONFIG_PATH") };
+    unsafe { std::env::remove_var("PULSE_CLIENTCONFIG") };
+    listening.until_block();
+    pulse.play("mic", &sweep_file(folder.path(), 16_000));
+    listening.capture.stop();
+    let (pcm, troubles) = listening.rest();
+    let got = likeness(&pcm);
+    println!("ALSA, {rate}: worst quarter of a second {:.5}", worst(&got));
+    assert!(worst(&got) >= 0.9 && troubles.is_empty(), "{got:?} {troubles:?}");
 }

@@ -5,6 +5,8 @@
 //! recorder with a latency of 10 ms listens for as long as the fixture lives. The
 //! server needs no D-Bus, no card and no real-time priority.
 
+#![allow(clippy::unwrap_used)]
+
 use crate::{need, program};
 use std::ffi::OsString;
 use std::io::Read;

@@ -13,9 +13,14 @@ pub mod features;
 pub mod graph;
 pub mod manifest;
 pub mod moonshine;
+pub mod stream;
+pub mod vad;
 pub mod vocab;
 
-use std::path::PathBuf;
+use crate::cache_aware::CacheAware;
+use crate::manifest::{Family, Manifest};
+use crate::moonshine::Moonshine;
+use std::path::{Path, PathBuf};
 use swictation_core::wire::EngineInfo;
 use swictation_core::{SamplePos, Word};
 
@@ -88,4 +93,23 @@ pub trait Recognizer {
     fn end(&mut self) {}
     /// Decodes what is left of the utterance and freezes every word.
     fn finish(&mut self) -> Result<Belief, AsrError>;
+}
+
+/// Opens the model in `dir` on `device`, as its manifest says.
+///
+/// # Errors
+/// Every [`AsrError`] but `Run`.
+pub fn load(
+    runtime: &graph::Runtime,
+    dir: &Path,
+    device: graph::Device,
+    settings: &Settings,
+) -> Result<Box<dyn Recognizer>, AsrError> {
+    let manifest = Manifest::read(dir)?;
+    Ok(match manifest.family {
+        Family::Moonshine => Box::new(Moonshine::load(runtime, dir, &manifest, device, settings)?),
+        Family::CacheAwareCtc | Family::CacheAwareRnnt => {
+            Box::new(CacheAware::load(runtime, dir, &manifest, device, settings)?)
+        }
+    })
 }

@@ -119,10 +119,7 @@ pub enum AudioError {
     )]
     NoMicrophone(String),
     /// No microphone has the name that was asked for.
-    #[error(
-        "no microphone is called {name:?}; there {}. Name one of them, or \"default\"",
-        names(there)
-    )]
+    #[error("no microphone is called {name:?}; there {}. Name one of them, or \"default\"", names(there))]
     NotFound {
         /// What was asked for.
         name: String,

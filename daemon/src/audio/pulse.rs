@@ -35,9 +35,11 @@ const NAME: &CStr = c"Swictation";
 /// Connects to the server that the environment names and finds the microphone.
 pub fn open(device: Option<&str>) -> Result<Box<dyn AudioSource>, AudioError> {
     let mut server = Server::connect().map_err(|e| {
-        AudioError::Unavailable(format!("no PulseAudio or PipeWire server answers ({e})"))
+        AudioError::Unavailable(format!("no PulseAudio or PipeWire server answers ({})", reason(&e)))
     })?;
-    let refused = |e| AudioError::Unavailable(format!("the sound server offers no microphone ({e})"));
+    let refused = |e: ProtocolError| {
+        AudioError::Unavailable(format!("the sound server offers no microphone ({})", reason(&e)))
+    };
     let source = match device {
         None => {
             let default = GetSourceInfo { index: None, name: Some(DEFAULT_SOURCE.to_owned()) };
@@ -50,6 +52,13 @@ pub fn open(device: Option<&str>) -> Result<Box<dyn AudioSource>, AudioError> {
         }
     };
     Ok(Box::new(Microphone { server: Some(server), source, named: device.is_some(), socket: None }))
+}
+
+fn reason(e: &ProtocolError) -> String {
+    match e {
+        ProtocolError::Io(e) => e.to_string(),
+        other => other.to_string(),
+    }
 }
 
 fn label(source: &SourceInfo) -> String {
@@ -89,7 +98,7 @@ impl AudioSource for Microphone {
                 props,
                 ..Default::default()
             }))
-            .map_err(|e| failed(&e))?;
+            .map_err(|e| failed(&reason(&e)))?;
         server.from.get_ref().set_read_timeout(None).map_err(|e| failed(&e))?;
         self.socket = Some(server.from.get_ref().try_clone().map_err(|e| failed(&e))?);
         std::thread::Builder::new()
@@ -175,7 +184,7 @@ impl Server {
             Err(ProtocolError::Io(e)) if e.kind() == io::ErrorKind::UnexpectedEof => {
                 "the sound server has ended".to_owned()
             }
-            Err(e) => format!("the connection to the sound server broke: {e}"),
+            Err(e) => format!("the connection to the sound server broke: {}", reason(&e)),
         });
     }
 

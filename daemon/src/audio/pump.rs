@@ -45,8 +45,7 @@ pub(super) struct Line {
 
 /// Captures a microphone until told to stop.
 pub(super) fn run(name: Option<String>, inbox: &Inbox, on_event: &mut dyn FnMut(AudioEvent)) {
-    let mut pump =
-        Pump { inbox, on_event, until: None, dropped: 0, zeros: 0, attempt: 0, told: None };
+    let mut pump = Pump { inbox, on_event, until: None, dropped: 0, zeros: 0, attempt: 0, told: None };
     // Once a way to a microphone worked, it alone is tried again: a restarting
     // sound server must not find its device taken by us.
     let mut rows = 0..SOURCES.len();
@@ -117,8 +116,7 @@ impl Pump<'_> {
     /// line is lost, and whether it had ever brought anything.
     fn listen(&mut self, mut line: Line) -> Result<(), (String, bool)> {
         let Format { rate, channels, device } = line.format.clone();
-        let mut converter =
-            Converter::new(rate, channels).map_err(|e| (e.to_string(), false))?;
+        let mut converter = Converter::new(rate, channels).map_err(|e| (e.to_string(), false))?;
         (self.on_event)(AudioEvent::Started { rate, channels, device: device.clone() });
         let (opened, mut heard, mut stop_at) = (Instant::now(), false, None);
         loop {
@@ -149,7 +147,8 @@ impl Pump<'_> {
                 let flushed = converter.finish(&mut rest);
                 self.block(rest, line.drain.arrived());
                 return match lost {
-                    _ if stopped => Ok(()),
+                    // The stop was told once: nobody wants the line back.
+                    _ if stop_at.is_some() => Ok(()),
                     Some(reason) => Err((reason, heard)),
                     None => flushed.map_err(|e| (e.to_string(), heard)),
                 };

@@ -139,8 +139,7 @@ impl Rate {
         let input = InterleavedSlice::new(input, 1, self.piece).map_err(|e| failed(&e))?;
         let room = self.made.len();
         let mut made = InterleavedSlice::new_mut(&mut self.made, 1, room).map_err(|e| failed(&e))?;
-        let (_, count) =
-            self.fft.process_into_buffer(&input, &mut made, None).map_err(|e| failed(&e))?;
+        let (_, count) = self.fft.process_into_buffer(&input, &mut made, None).map_err(|e| failed(&e))?;
         let fresh = self.made.get(self.skip.min(count)..count).unwrap_or_default();
         self.skip -= self.skip.min(count);
         let fresh = &fresh[..fresh.len().min((end - self.given) as usize)];

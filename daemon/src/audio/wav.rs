@@ -20,12 +20,7 @@ const AHEAD: u64 = 4 * SAMPLE_RATE as u64;
 const UNKNOWN_LENGTH: u32 = 0x7FFF_0000;
 
 /// Delivers the file until its end or until told to stop.
-pub(super) fn play(
-    path: &Path,
-    speed: Option<f64>,
-    inbox: &Inbox,
-    on_event: &mut dyn FnMut(AudioEvent),
-) {
+pub(super) fn play(path: &Path, speed: Option<f64>, inbox: &Inbox, on_event: &mut dyn FnMut(AudioEvent)) {
     if let Err(e) = try_play(path, speed, inbox, on_event) {
         on_event(AudioEvent::Lost(e.to_string()));
     }
@@ -164,7 +159,9 @@ impl Recording {
                 let full = 1.0 / (1u64 << (spec.bits_per_sample.max(1) - 1)) as f32;
                 let start = self.decoded.len();
                 let end = match spec.sample_format {
-                    hound::SampleFormat::Float => gather(reader.samples::<f32>().take(count), &mut self.decoded),
+                    hound::SampleFormat::Float => {
+                        gather(reader.samples::<f32>().take(count), &mut self.decoded)
+                    }
                     hound::SampleFormat::Int => {
                         let scaled = reader.samples::<i32>().take(count).map(|s| s.map(|s| s as f32 * full));
                         gather(scaled, &mut self.decoded)

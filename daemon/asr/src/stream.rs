@@ -1,0 +1,257 @@
+//! A dictation's audio in, what the daemon is told out.
+//!
+//! [`Stream`] puts voice activity and utterance ends around a [`Recognizer`].
+//! Audio is handled in the detector's frames whatever the cut it comes in, so
+//! the same audio gives the same messages (but for `Heard` and the step times).
+//! While nobody speaks a bounded recognizer is not run at all; a short history
+//! is kept so that its utterance can begin before the detector was sure. A
+//! recognizer that streams without bound hears everything and is never ended
+//! before the dictation is. Memory is bounded by the recognizer's own window.
+
+use crate::vad::{FRAME, Vad};
+use crate::{AsrError, Belief, Recognizer};
+use std::collections::VecDeque;
+use std::time::Instant;
+use swictation_core::endpoint::{Edge, PRE_ROLL, RULES, Segmenter};
+use swictation_core::time::samples_in_ms;
+use swictation_core::wire::{FromWorker, Step};
+use swictation_core::{DictationId, Hypothesis, SamplePos, UtteranceId, Word};
+
+/// Missing audio up to this long is silence; after more, speech begins anew.
+const LONGEST_GAP: u64 = samples_in_ms(2_000);
+
+/// Where messages for the daemon go.
+pub type Out<'a> = &'a mut dyn FnMut(FromWorker);
+
+/// A recognizer and what surrounds it.
+pub struct Stream {
+    recognizer: Box<dyn Recognizer>,
+    vad: Option<Vad>,
+    steps: bool,
+    dictation: Option<Dictation>,
+}
+
+/// The state of one dictation.
+struct Dictation {
+    id: DictationId,
+    utterance: UtteranceId,
+    /// Position after the last sample fed.
+    end: SamplePos,
+    /// Samples that do not fill a frame yet.
+    partial: Vec<f32>,
+    segmenter: Segmenter,
+    /// What was heard before an onset, at most [`PRE_ROLL`] and a frame.
+    history: VecDeque<f32>,
+    /// Where the utterance that the recognizer is in began.
+    begun: Option<SamplePos>,
+    /// Frozen words of the utterance so far.
+    frozen: u32,
+    /// Utterances begin and end by voice activity.
+    gated: bool,
+    /// The end of the last frozen word.
+    settled: SamplePos,
+    /// The tail of the last hypothesis, to tell changes.
+    tail: Vec<Word>,
+    step: u32,
+}
+
+impl Stream {
+    /// `steps` asks for a [`FromWorker::Step`] for every model step.
+    pub fn new(recognizer: Box<dyn Recognizer>, vad: Option<Vad>, steps: bool) -> Self {
+        let vad = vad.filter(|_| !recognizer.info().unbounded);
+        Self { recognizer, vad, steps, dictation: None }
+    }
+
+    /// Begins a dictation, or goes on with one that another worker began; `typed`
+    /// are the words of the current utterance that are typed already.
+    pub fn begin(&mut self, dictation: DictationId, utterance: UtteranceId, at: SamplePos, typed: &[String]) {
+        let goes_on = self.vad.is_none() || !typed.is_empty();
+        let segmenter = match goes_on {
+            true => Segmenter::speaking(RULES, at),
+            false => Segmenter::new(RULES, at),
+        };
+        if goes_on {
+            self.recognizer.begin(at, typed);
+        }
+        self.dictation = Some(Dictation {
+            id: dictation,
+            utterance,
+            end: at,
+            partial: Vec::with_capacity(FRAME),
+            segmenter,
+            history: VecDeque::new(),
+            begun: goes_on.then_some(at),
+            frozen: typed.len() as u32,
+            gated: self.vad.is_some(),
+            settled: at,
+            tail: Vec::new(),
+            step: 0,
+        });
+    }
+
+    /// Takes in audio whose first sample is at `at`.
+    ///
+    /// # Errors
+    /// What the model or the detector said; the dictation is lost here then.
+    pub fn feed(&mut self, at: SamplePos, pcm: &[f32], out: Out<'_>) -> Result<(), AsrError> {
+        let Some(mut dictation) = self.dictation.take() else { return Ok(()) };
+        let gap = at.since(dictation.end);
+        if gap > LONGEST_GAP {
+            self.close(&mut dictation, out)?;
+            self.begin(dictation.id, dictation.utterance, at, &[]);
+            let Some(fresh) = self.dictation.take() else { return Ok(()) };
+            dictation = Dictation { step: dictation.step, ..fresh };
+        } else if gap > 0 {
+            self.take_in(&mut dictation, &vec![0.0; gap as usize], out)?;
+        }
+        self.take_in(&mut dictation, pcm, out)?;
+        out(dictation.heard());
+        self.dictation = Some(dictation);
+        Ok(())
+    }
+
+    /// Decodes what is left before `at` and ends the dictation.
+    ///
+    /// # Errors
+    /// What the model or the detector said.
+    pub fn finish(&mut self, _at: SamplePos, out: Out<'_>) -> Result<(), AsrError> {
+        let Some(mut dictation) = self.dictation.take() else { return Ok(()) };
+        self.close(&mut dictation, out)?;
+        out(FromWorker::Finished { dictation: dictation.id });
+        Ok(())
+    }
+
+    /// Drops the dictation.
+    pub fn forget(&mut self) {
+        self.dictation = None;
+    }
+
+    fn take_in(&mut self, dictation: &mut Dictation, mut pcm: &[f32], out: Out<'_>) -> Result<(), AsrError> {
+        while !pcm.is_empty() {
+            let (now, later) = pcm.split_at(pcm.len().min(FRAME - dictation.partial.len()));
+            dictation.partial.extend_from_slice(now);
+            dictation.end = dictation.end + now.len() as u64;
+            pcm = later;
+            if dictation.partial.len() == FRAME {
+                let frame = std::mem::take(&mut dictation.partial);
+                self.frame(dictation, &frame, false, out)?;
+                dictation.partial = frame;
+                dictation.partial.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// One frame, or with `last` what is left at the very end.
+    fn frame(&mut self, dictation: &mut Dictation, frame: &[f32], last: bool, out: Out<'_>) -> Result<(), AsrError> {
+        let edge = match &mut self.vad {
+            None => None,
+            Some(vad) => {
+                let edge = match frame {
+                    [] => None,
+                    _ => dictation.segmenter.frame(vad.score(frame)?, dictation.end),
+                };
+                edge.or_else(|| if last { dictation.segmenter.last(dictation.end) } else { None })
+            }
+        };
+        if dictation.begun.is_some() {
+            self.recognizer.feed(frame);
+        } else {
+            dictation.history.extend(frame);
+            let surplus = dictation.history.len().saturating_sub(PRE_ROLL as usize + FRAME);
+            dictation.history.drain(..surplus);
+        }
+        if let Some(Edge::Onset(at)) = edge {
+            let from = dictation.history.len().saturating_sub(dictation.end.since(at) as usize);
+            dictation.begun = Some(dictation.end.back((dictation.history.len() - from) as u64));
+            self.recognizer.begin(dictation.begun.unwrap_or(at), &[]);
+            let history: Vec<f32> = dictation.history.drain(..).skip(from).collect();
+            self.recognizer.feed(&history);
+        }
+        self.steps(dictation, out)?;
+        if edge == Some(Edge::End) {
+            self.end(dictation, out)?;
+        }
+        Ok(())
+    }
+
+    /// Makes every step that the audio allows.
+    fn steps(&mut self, dictation: &mut Dictation, out: Out<'_>) -> Result<(), AsrError> {
+        while dictation.begun.is_some() {
+            let began = Instant::now();
+            let Some(belief) = self.recognizer.step()? else { return Ok(()) };
+            self.tell(dictation, belief, false, began, out);
+        }
+        Ok(())
+    }
+
+    /// Ends the utterance, if there is one, and freezes its words.
+    fn end(&mut self, dictation: &mut Dictation, out: Out<'_>) -> Result<(), AsrError> {
+        if dictation.begun.is_some() {
+            let began = Instant::now();
+            let belief = self.recognizer.finish()?;
+            self.tell(dictation, belief, true, began, out);
+        }
+        Ok(())
+    }
+
+    /// Ends everything: the partial frame, the recognizer's last steps, its utterance.
+    fn close(&mut self, dictation: &mut Dictation, out: Out<'_>) -> Result<(), AsrError> {
+        let frame = std::mem::take(&mut dictation.partial);
+        self.frame(dictation, &frame, true, out)?;
+        if dictation.begun.is_some() {
+            self.recognizer.end();
+            self.steps(dictation, out)?;
+        }
+        self.end(dictation, out)
+    }
+
+    fn tell(&mut self, dictation: &mut Dictation, belief: Belief, last: bool, began: Instant, out: Out<'_>) {
+        let Belief { words, frozen, tokens, frames } = belief;
+        if self.steps && !(last && tokens.is_empty()) {
+            out(FromWorker::Step(Step { step: dictation.step, tokens, frames }));
+            dictation.step += 1;
+        }
+        let frozen = if last { words.len() } else { frozen.min(words.len()) };
+        let first = dictation.frozen;
+        dictation.frozen += frozen as u32;
+        if let Some(word) = words[..frozen].last() {
+            dictation.settled = dictation.settled.max(word.end.min(dictation.end));
+        }
+        if last || frozen > 0 || words != dictation.tail {
+            dictation.tail = words[frozen..].to_vec();
+            out(FromWorker::Hypothesis(Hypothesis {
+                dictation: dictation.id,
+                utterance: dictation.utterance,
+                heard_to: dictation.end,
+                first,
+                words,
+                frozen: frozen as u32,
+                last,
+                step_us: u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX),
+            }));
+        }
+        if last {
+            dictation.utterance = UtteranceId(dictation.utterance.0 + 1);
+            dictation.begun = None;
+            dictation.frozen = 0;
+            dictation.tail.clear();
+        }
+    }
+}
+
+impl Dictation {
+    fn heard(&self) -> FromWorker {
+        let resume = match self.begun {
+            Some(_) if !self.gated => self.settled,
+            Some(at) => at,
+            None => self.segmenter.earliest(self.end.back(self.partial.len() as u64)),
+        };
+        FromWorker::Heard {
+            dictation: self.id,
+            up_to: self.end,
+            speech: self.begun.is_some() && self.segmenter.is_speech(),
+            resume: resume.min(self.end),
+        }
+    }
+}

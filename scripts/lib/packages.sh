@@ -1,0 +1,78 @@
+# The Debian packages a job needs, each with what proves that it is there: a
+# program, or a library that pkg-config knows. The proof is asked and not the
+# package list, so that another distribution, or a program that a person built,
+# serves as well.
+
+# job | package | proof | why
+packages='
+build | build-essential   | cc              | links the programs
+build | pkg-config        | pkg-config      | finds the C libraries
+build | libasound2-dev    | lib alsa        | microphones without a sound server
+build | libxkbcommon-dev  | lib xkbcommon   | keyboard layouts
+build | ca-certificates   | file /etc/ssl/certs/ca-certificates.crt | trust in the servers that are fetched from
+build | python3-pip       | pip             | fetches ONNX Runtime and the model
+demo  | dbus              | dbus-daemon     | a private session bus
+demo  | pulseaudio        | pulseaudio      | a private sound server with a virtual microphone
+demo  | pulseaudio-utils  | paplay          | plays the recording to that microphone
+demo  | xvfb              | Xvfb            | a screen without a monitor
+demo  | xterm             | xterm           | the window that is typed into
+demo  | fonts-dejavu-core | file /usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf | its letters
+demo  | xdotool           | xdotool         | gives that window the focus
+demo  | imagemagick       | import          | takes the picture of it
+test  | dbus-bin          | dbus-monitor    | watches the bus
+test  | x11-xkb-utils     | setxkbmap       | other keyboard layouts
+test  | flac              | flac            | compressed recordings
+test  | systemd           | systemd-analyze | checks the unit
+test  | shellcheck        | shellcheck      | checks the scripts
+'
+
+proved() {
+    case $1 in
+        lib\ *) pkg-config --exists "${1#lib }" 2>/dev/null ;;
+        file\ *) [[ -e ${1#file } ]] ;;
+        pip) python3 -m pip --version >/dev/null 2>&1 ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+# require_packages yes|no JOB...: installs what is missing for the jobs; with
+# "no" only lists it and stops.
+require_packages() {
+    local install=$1 job package proof why missing=()
+    shift
+    while IFS='|' read -r job package proof why; do
+        read -r job <<<"$job" && read -r package <<<"$package" && read -r proof <<<"$proof" || continue
+        [[ " $* " = *" $job "* ]] || continue
+        proved "$proof" && continue
+        ((${#missing[@]})) || say 'Packages that are missing:'
+        printf '   %-18s %s\n' "$package" "${why# }"
+        missing+=("$package")
+    done <<<"$packages"
+    ((${#missing[@]})) || return 0
+
+    # A desktop's own sound system must not be taken away for a demonstration.
+    local command=(apt-get install -y --no-install-recommends --no-remove "${missing[@]}")
+    [[ $install = yes ]] || fail "--no-install was given. To install them: sudo ${command[*]}"
+    command -v apt-get >/dev/null || fail 'there is no apt-get here. Install what the list names with the system'\''s own package manager, then run this again'
+    local as_root=(env DEBIAN_FRONTEND=noninteractive)
+    if ((EUID)); then
+        command -v sudo >/dev/null || fail "this needs root and there is no sudo. As root: ${command[*]}"
+        as_root=(sudo "${as_root[@]}")
+        # Without a terminal nobody could answer when sudo asks for a password.
+        [[ -t 0 ]] || as_root=(sudo -n "${as_root[@]:1}")
+    fi
+    say "Installing them: ${command[*]}"
+    "${as_root[@]}" apt-get update -q </dev/null || fail 'apt-get update failed; its message is above'
+    "${as_root[@]}" "${command[@]}" -q </dev/null || fail 'apt-get install failed; its message is above'
+}
+
+# Rust is not taken from Debian, whose version is too old.
+require_rust() {
+    local wanted have
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+    local advice='rustup installs it: https://rustup.rs has the one command to run, then run this again'
+    command -v cargo >/dev/null || fail "Rust $wanted or newer is needed, and cargo is neither on the PATH nor in ~/.cargo/bin. $advice"
+    have=$(rustc --version | cut -d' ' -f2)
+    [[ $(printf '%s\n' "$wanted" "$have" | sort -V | head -n1) = "$wanted" ]] \
+        || fail "Rust $wanted or newer is needed, and this is $have. \`rustup update stable\` brings the newest; without rustup: $advice"
+}

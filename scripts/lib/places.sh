@@ -1,0 +1,20 @@
+# Where things are, and the two ways to speak. Sourced with the repository's root
+# in $root.
+
+# The XDG specification has a relative path ignored.
+[[ ${XDG_DATA_HOME:-} = /* ]] || export XDG_DATA_HOME=${HOME:?it says where the model is kept}/.local/share
+data=$XDG_DATA_HOME/swictation
+target=${CARGO_TARGET_DIR:-$root/target}
+[[ $target = /* ]] || target=$PWD/$target
+
+# rustup puts cargo here and may not have changed the PATH of this shell yet.
+if ! command -v cargo >/dev/null && [[ -x $HOME/.cargo/bin/cargo ]]; then
+    PATH=$HOME/.cargo/bin:$PATH
+fi
+
+say() { printf '== %s\n' "$*"; }
+
+fail() {
+    printf '%s: %s\n' "scripts/${0##*/}" "$1" >&2
+    exit "${2:-1}"
+}
