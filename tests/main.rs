@@ -1,1 +1,20 @@
-//! Skeleton.
+//! Whole-program tests, in one binary: real programs, a real bus, a real X server, a
+//! real sound server.
+//!
+//! A test here starts what a person starts and looks at what a person sees. The
+//! programs must have been built before (`scripts/test` does); a program that is
+//! older than its sources is refused and not tested. What a test needs and the
+//! machine does not have is named in its output (`swictation_tests::need`).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+// What a person gets who has something wrong: the exit code, and the way out.
+mod bad_input;
+// The default configuration says what the program does, and the README too.
+mod config_docs;
+// From the microphone to the text in a terminal, with nothing replaced.
+mod dictation;
+// A daemon that nobody needs takes no time and little memory.
+mod idle;
+// The rules of ARCHITECTURE.md, read off the sources and the dependency graph.
+mod tidy;

@@ -68,18 +68,18 @@ struct Transcribe {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    let quiet = args.job.is_some();
+    let log = std::env::var("SWICTATION_LOG")
+        .unwrap_or_else(|_| if quiet { "error" } else { "warn,swictation=info" }.to_owned());
     tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("SWICTATION_LOG")
-                .unwrap_or_else(|_| if args.job.is_some() { "error" } else { "warn,swictation=info" }.into()),
-        )
+        .with_env_filter(tracing_subscriber::EnvFilter::new(&log))
         .with_writer(std::io::stderr)
         .with_target(false)
         .without_time()
         .init();
     let code = match args.job {
-        Some(Job::Transcribe(job)) => transcribe(job),
-        None => serve(args.serve),
+        Some(Job::Transcribe(job)) => transcribe(job, &log),
+        None => serve(args.serve, &log),
     };
     match code {
         Ok(code) => ExitCode::from(code),
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
 
 type Outcome = Result<u8, (u8, String)>;
 
-fn serve(args: Serve) -> Outcome {
+fn serve(args: Serve, log: &str) -> Outcome {
     let file = args.config.unwrap_or_else(settings::config_file);
     let mut config = read(&file)?;
     if let Some(name) = args.typist {
@@ -122,7 +122,7 @@ fn serve(args: Serve) -> Outcome {
     terminate_on_signals(&wakes.0)?;
     notify::ready("idle");
     let parts = Parts {
-        recipe: recipe(&config, false),
+        recipe: recipe(&config, false, log),
         config,
         config_file: Some(file),
         source: args.source,
@@ -135,7 +135,7 @@ fn serve(args: Serve) -> Outcome {
     Ok(MainLoop::new(parts, wakes).run())
 }
 
-fn transcribe(job: Transcribe) -> Outcome {
+fn transcribe(job: Transcribe, log: &str) -> Outcome {
     let mut config = read(&job.config.unwrap_or_else(settings::config_file))?;
     if let Some(model) = job.model {
         // On a command line a folder is meant, unless only a name would do.
@@ -145,7 +145,7 @@ fn transcribe(job: Transcribe) -> Outcome {
     terminate_on_signals(&wakes.0)?;
     let pace = if job.realtime { "?realtime" } else { "" };
     let parts = Parts {
-        recipe: recipe(&config, job.steps),
+        recipe: recipe(&config, job.steps, log),
         config,
         config_file: None,
         source: Some(format!("wav:{}{pace}", job.file)),
@@ -162,8 +162,8 @@ fn read(file: &std::path::Path) -> Result<Config, (u8, String)> {
     settings::read_config(file).map_err(|e| (exit::CONFIGURATION, e))
 }
 
-fn recipe(config: &Config, steps: bool) -> Recipe {
-    Recipe::new(settings::worker_program(), settings::model_dir(&config.model), config, steps)
+fn recipe(config: &Config, steps: bool, log: &str) -> Recipe {
+    Recipe::new(settings::worker_program(), settings::model_dir(&config.model), config, steps, log)
 }
 
 fn terminate_on_signals(wakes: &std::sync::mpsc::Sender<Wake>) -> Result<(), (u8, String)> {

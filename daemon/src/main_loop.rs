@@ -249,8 +249,8 @@ impl MainLoop {
     /// Makes the configuration hold for what begins from now on.
     fn adopt(&mut self) {
         let config = &self.parts.config;
-        let Recipe { program, steps, .. } = self.parts.recipe.clone();
-        self.parts.recipe = Recipe::new(program, settings::model_dir(&config.model), config, steps);
+        let Recipe { program, steps, log, .. } = self.parts.recipe.clone();
+        self.parts.recipe = Recipe::new(program, settings::model_dir(&config.model), config, steps, &log);
         self.session.retaste(config.taste());
     }
 

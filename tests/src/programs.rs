@@ -1,0 +1,348 @@
+//! The programs as they were built, and a home of their own to run them in.
+//!
+//! They are found beside the test executable, where cargo puts them. One that is
+//! not there, or is older than one of its sources, fails the test that wants it: a
+//! test of yesterday's program would say nothing. What runs sees nothing of the
+//! session the tests run in: no configuration, model, bus, display or microphone
+//! but those a test gives it.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use crate::bus::Bus;
+use crate::need;
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a program may take for anything but speech; far more than it needs,
+/// for machines that do much else.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The folder of the workspace.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// A model of models/toy.
+pub fn toy(name: &str) -> PathBuf {
+    root().join("models/toy").join(name)
+}
+
+/// A program that cargo built.
+///
+/// # Panics
+/// When it is not there, or older than its sources.
+pub fn built(name: &str) -> PathBuf {
+    // target/PROFILE/deps/all-HASH
+    let own = std::env::current_exe().unwrap();
+    let program = own.parent().and_then(Path::parent).unwrap().join(name);
+    let hint = "run scripts/test, or `cargo build --workspace` with the profile of the tests";
+    let Ok(age) = fs::metadata(&program).and_then(|about| about.modified()) else {
+        panic!("{} is not built: {hint}", program.display());
+    };
+    // Cargo writes there what the program was made of.
+    let sources = fs::read_to_string(program.with_extension("d")).unwrap_or_default();
+    let sources = sources.split_once(": ").map_or("", |(_, sources)| sources);
+    for source in sources.replace("\\ ", "\0").split_whitespace() {
+        let source = source.replace('\0', " ");
+        let newer = fs::metadata(&source).and_then(|about| about.modified()).is_ok_and(|at| at > age);
+        assert!(!newer, "{} is older than {source}: {hint}", program.display());
+    }
+    program
+}
+
+/// Where speech and models are that are not in the repository.
+fn data() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| home.join(".local/share")));
+    base.unwrap_or_default().join("swictation")
+}
+
+/// ONNX Runtime, where ORT_DYLIB_PATH or the data folder has it.
+pub fn runtime() -> Option<PathBuf> {
+    let set = std::env::var_os("ORT_DYLIB_PATH").filter(|value| !value.is_empty());
+    let path = set.map_or_else(|| data().join("onnxruntime/libonnxruntime.so"), PathBuf::from);
+    need("ONNX Runtime", path.exists()).then_some(path)
+}
+
+/// The installed model of that name.
+pub fn model(name: &str) -> Option<PathBuf> {
+    let folder = data().join("models").join(name);
+    need(&format!("the model {name}"), folder.join("model.toml").exists()).then_some(folder)
+}
+
+/// A recording that is not in the repository.
+pub fn recording(name: &str) -> Option<PathBuf> {
+    let places = [root().join("../shared/fixtures/audio").join(name), data().join("speech").join(name)];
+    let found = places.into_iter().find(|path| path.exists());
+    need(&format!("the recording {name}"), found.is_some());
+    found
+}
+
+/// A person's folders, empty at first and removed with this.
+pub struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    /// Makes the folders.
+    ///
+    /// # Panics
+    /// When that is not possible.
+    pub fn new() -> Home {
+        let folder = tempfile::Builder::new().prefix("swictation-home").tempdir().unwrap();
+        let home = Home { folder };
+        for name in ["config/swictation", "data/swictation/models", "run"] {
+            fs::create_dir_all(home.path(name)).unwrap();
+        }
+        home
+    }
+
+    /// A place in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes config.toml as an editor does: at once, and over the old one.
+    ///
+    /// # Panics
+    /// When that is not possible.
+    pub fn configure(&self, text: &str) {
+        fs::write(self.path("config/swictation/new"), text).unwrap();
+        fs::rename(self.path("config/swictation/new"), self.path("config/swictation/config.toml")).unwrap();
+    }
+
+    /// A program that was built, to be run here and to see nothing else.
+    ///
+    /// # Panics
+    /// When it was not built.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(built(program));
+        command.env_clear().stdin(Stdio::null()).current_dir(self.folder.path());
+        for kept in ["PATH", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"] {
+            if let Some(value) = std::env::var_os(kept) {
+                command.env(kept, value);
+            }
+        }
+        command.env("LC_ALL", "C.UTF-8").env("HOME", self.folder.path());
+        command.env("XDG_CONFIG_HOME", self.path("config")).env("XDG_DATA_HOME", self.path("data"));
+        command.env("XDG_RUNTIME_DIR", self.path("run"));
+        // A machine with a microphone is the same as one without.
+        command.env("PULSE_SERVER", format!("unix:{}", self.path("no-sound-server").display()));
+        command.env("ALSA_CONFIG_PATH", self.path("no-alsa"));
+        // The same for a GPU: what runs on the processor must run so everywhere.
+        command.env("CUDA_VISIBLE_DEVICES", "-1");
+        let runtime = std::env::var_os("ORT_DYLIB_PATH").map_or_else(|| data().join("onnxruntime/libonnxruntime.so"), PathBuf::from);
+        command.env("ORT_DYLIB_PATH", runtime);
+        command
+    }
+
+    /// Runs a program to its end.
+    ///
+    /// # Panics
+    /// When it was not built, or does not end.
+    pub fn run(&self, program: &str, args: &[&str]) -> Ran {
+        run(self.command(program).args(args))
+    }
+}
+
+impl Default for Home {
+    fn default() -> Home {
+        Home::new()
+    }
+}
+
+/// What a program did.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its exit code; -1 for a signal.
+    pub code: i32,
+    /// What it printed.
+    pub out: String,
+    /// What it complained of.
+    pub err: String,
+}
+
+/// Runs a command to its end.
+///
+/// # Panics
+/// When it cannot be started or does not end.
+pub fn run(command: &mut Command) -> Ran {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (out, err) = (gather(child.stdout.take()), gather(child.stderr.take()));
+    let code = ended(&mut child);
+    Ran { code, out: out.recv().unwrap_or_default(), err: err.recv().unwrap_or_default() }
+}
+
+/// Reads to the end on a thread, as a full pipe would hold up the program.
+fn gather(from: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (send, text) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        drop(from.map(|mut from| from.read_to_end(&mut bytes)));
+        send.send(String::from_utf8_lossy(&bytes).into_owned())
+    });
+    text
+}
+
+/// Waits for the end of a process; its exit code.
+fn ended(child: &mut Child) -> i32 {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code().unwrap_or(-1);
+        }
+        if Instant::now() > deadline {
+            drop(child.kill());
+            panic!("a program has not ended after {PATIENCE:?}");
+        }
+        // The system tells the end of a child, but not with a deadline.
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A running swictationd; killed when dropped.
+pub struct Daemon {
+    process: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Daemon {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn start(command: &mut Command) -> Daemon {
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        // What it prints is part of what it tells: dictated text must be in neither.
+        keep(process.stdout.take(), &log);
+        keep(process.stderr.take(), &log);
+        Daemon { process, log }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// All that it and its workers have said so far.
+    ///
+    /// # Panics
+    /// When the thread that listens did.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Whether it runs.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    pub fn runs(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end; the exit code.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn ended(&mut self) -> i32 {
+        ended(&mut self.process)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+        if std::thread::panicking() {
+            let log = self.log.lock().map(|log| log.clone()).unwrap_or_default();
+            crate::note(&format!("the daemon's log:\n{log}"));
+        }
+    }
+}
+
+fn keep(from: Option<impl Read + Send + 'static>, log: &Arc<Mutex<String>>) {
+    let log = Arc::clone(log);
+    std::thread::spawn(move || {
+        for line in from.into_iter().flat_map(|from| BufReader::new(from).lines()).map_while(Result::ok) {
+            log.lock().unwrap().push_str(&(line + "\n"));
+        }
+    });
+}
+
+/// What `swictation status --follow` shows, line by line.
+pub struct Follower {
+    process: Child,
+    lines: Receiver<Value>,
+    /// The newest line.
+    pub last: Value,
+}
+
+impl Follower {
+    /// Follows the daemon on that bus, be it there already or not.
+    ///
+    /// # Panics
+    /// When `swictation` was not built.
+    pub fn on(bus: &Bus, home: &Home) -> Follower {
+        let mut command = home.command("swictation");
+        bus.give_to(&mut command).args(["status", "--follow"]).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let (send, lines) = channel();
+        let out = process.stdout.take();
+        std::thread::spawn(move || {
+            for line in out.into_iter().flat_map(|out| BufReader::new(out).lines()).map_while(Result::ok) {
+                drop(send.send(serde_json::from_str(&line).unwrap_or(Value::String(line))));
+            }
+        });
+        let mut follower = Follower { process, lines, last: Value::Null };
+        follower.until("a first line", |_| true);
+        follower
+    }
+
+    /// Waits until a line is as wanted, beginning with the newest; returns it.
+    ///
+    /// # Panics
+    /// When none is within [`PATIENCE`].
+    pub fn until(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        while self.last.is_null() || !wanted(&self.last) {
+            let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
+                panic!("the status never showed {what}; the last line was {}", self.last);
+            };
+            self.last = line;
+        }
+        self.last.clone()
+    }
+
+    /// [`until`](Self::until) the state is this.
+    ///
+    /// # Panics
+    /// When it never is.
+    pub fn state(&mut self, state: &str) -> Value {
+        self.until(state, |line| line["state"] == state)
+    }
+
+    /// [`until`](Self::until) the trouble contains this; returns the trouble.
+    ///
+    /// # Panics
+    /// When it never does.
+    pub fn trouble(&mut self, part: &str) -> String {
+        let contains = |line: &Value| line["trouble"].as_str().is_some_and(|text| text.contains(part));
+        let line = self.until(&format!("the trouble {part:?}"), contains);
+        line["trouble"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
