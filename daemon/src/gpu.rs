@@ -3,7 +3,7 @@
 //! The worker uses the card; the daemon only reads its state for `status`, when
 //! somebody asks and a worker runs on it. Nothing is decided here.
 
-use nvml_wrapper::Nvml;
+pub use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
 use serde_json::{Value, json};
 

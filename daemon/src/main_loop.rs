@@ -9,9 +9,10 @@
 use crate::audio::{AudioEvent, Capture};
 use crate::control::dbus::{self, Bus, Published};
 use crate::control::notify;
+use crate::gpu::{self, Nvml};
 use crate::settings;
 use crate::transcript::Transcript;
-use crate::typist::thread::{Report, TypistThread};
+use crate::typist::thread::{self, Report, TypistThread};
 use crate::worker::{News, Recipe, Worker};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -80,6 +81,9 @@ pub struct MainLoop {
     /// A new engine is wanted as soon as nobody dictates.
     replace_worker: bool,
     dictating_since: Option<Instant>,
+    nvml: Option<Option<Nvml>>,
+    /// The end was asked for; it comes when the last words are typed.
+    ending: bool,
     ended: Option<u8>,
 }
 
@@ -99,6 +103,8 @@ impl MainLoop {
             typist: "",
             replace_worker: false,
             dictating_since: None,
+            nvml: None,
+            ending: false,
             ended: None,
         }
     }
@@ -156,13 +162,14 @@ impl MainLoop {
                     tracing::warn!("typing failed: {why}");
                 }
                 self.handle(Event::Typed(report.id, report.result));
+                self.show_metrics();
             }
             Wake::Configured => self.configured(),
             Wake::BusLost => {
                 tracing::error!("the session bus is gone, nobody can reach this daemon any more");
                 self.ended = Some(exit::NO_BUS);
             }
-            Wake::Terminate => self.ended = Some(exit::OK),
+            Wake::Terminate => self.end(),
         }
     }
 
@@ -172,9 +179,18 @@ impl MainLoop {
             dbus::Command::Stop => self.handle(Event::Command(Command::Stop)),
             dbus::Command::Toggle => self.handle(Event::Command(Command::Toggle)),
             dbus::Command::Cancel => self.handle(Event::Command(Command::Cancel)),
-            dbus::Command::Quit => self.ended = Some(exit::OK),
+            dbus::Command::Quit => self.end(),
         }
         drop(request.reply.send(Ok(state(self.session.state()))));
+    }
+
+    /// Ends the program once everything captured is typed; asked twice, at once.
+    fn end(&mut self) {
+        self.handle(Event::Command(Command::Stop));
+        if self.ending || self.session.state() == session::Published::Idle {
+            self.ended = Some(exit::OK);
+        }
+        self.ending = true;
     }
 
     fn heard(&mut self, capture: u32, event: AudioEvent) {
@@ -227,6 +243,9 @@ impl MainLoop {
             Ok(config) => {
                 notify::reloading();
                 self.replace_worker |= self.parts.config.needs_other_worker(&config);
+                if self.parts.config.typist != config.typist {
+                    self.replace_typist(&config.typist);
+                }
                 self.parts.config = config;
                 self.adopt();
                 self.configuration_trouble(String::new());
@@ -237,6 +256,15 @@ impl MainLoop {
                 tracing::warn!("the old configuration stays in force: {why}");
                 self.configuration_trouble(format!("the old configuration stays in force: {why}"));
             }
+        }
+    }
+
+    fn replace_typist(&mut self, name: &str) {
+        let wakes = self.wakes.clone();
+        match thread::spawn(name.to_owned(), move |report| drop(wakes.send(Wake::Typed(report)))) {
+            // Dropping the old one types what it still has.
+            Ok(typist) => self.parts.typist = Some(typist),
+            Err(error) => tracing::error!("the system gives no thread for the typist: {error}"),
         }
     }
 
@@ -347,7 +375,7 @@ impl MainLoop {
             return self.fail(exit::AUDIO, "there is no audio in it");
         }
         self.write(|t| t.done(end, took, info.as_ref()));
-        if self.parts.once {
+        if self.parts.once || (self.ending && self.session.state() == session::Published::Idle) {
             self.ended.get_or_insert(exit::OK);
         }
         self.start_over();
@@ -370,8 +398,11 @@ impl MainLoop {
         }
         let state = state(self.session.state());
         notify::status(state.as_str());
-        if let Ok(text) = serde_json::to_string(&self.session.metrics().snapshot()) {
-            *self.parts.metrics.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        self.show_metrics();
+        if let session::Engine::Failed(why) = &engine
+            && self.parts.once
+        {
+            self.fail(exit::MODEL, why);
         }
         if let Some(bus) = &self.parts.bus {
             bus.publish(Published {
@@ -381,6 +412,17 @@ impl MainLoop {
                 typist: self.typist.to_owned(),
             });
         }
+    }
+
+    fn show_metrics(&mut self) {
+        let Ok(mut shown) = serde_json::to_value(self.session.metrics().snapshot()) else { return };
+        if let session::Engine::Ready(info) = self.session.engine()
+            && info.provider.starts_with("cuda")
+        {
+            let nvml = self.nvml.get_or_insert_with(|| Nvml::init().ok());
+            shown["gpu"] = gpu::snapshot(nvml.as_ref(), &info.provider).unwrap_or_default();
+        }
+        *self.parts.metrics.lock().unwrap_or_else(PoisonError::into_inner) = shown.to_string();
     }
 }
 

@@ -52,7 +52,7 @@ enter_stage() {
 }
 
 raise_bus() {
-    start dbus-daemon --session --nofork --nopidfile --address="unix:path=$stage/bus"
+    start dbus-daemon --session --nofork --nopidfile --address="unix:path=$stage/bus" 2>"$stage/bus.log"
     export DBUS_SESSION_BUS_ADDRESS=unix:path=$stage/bus
     await 10 'the session bus' test -S "$stage/bus"
 }

@@ -138,7 +138,8 @@ impl Home {
         command.env("ALSA_CONFIG_PATH", self.path("no-alsa"));
         // The same for a GPU: what runs on the processor must run so everywhere.
         command.env("CUDA_VISIBLE_DEVICES", "-1");
-        let runtime = std::env::var_os("ORT_DYLIB_PATH").map_or_else(|| data().join("onnxruntime/libonnxruntime.so"), PathBuf::from);
+        let runtime = std::env::var_os("ORT_DYLIB_PATH")
+            .map_or_else(|| data().join("onnxruntime/libonnxruntime.so"), PathBuf::from);
         command.env("ORT_DYLIB_PATH", runtime);
         command
     }

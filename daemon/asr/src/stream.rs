@@ -65,6 +65,9 @@ impl Stream {
     /// Begins a dictation, or goes on with one that another worker began; `typed`
     /// are the words of the current utterance that are typed already.
     pub fn begin(&mut self, dictation: DictationId, utterance: UtteranceId, at: SamplePos, typed: &[String]) {
+        if let Some(vad) = &mut self.vad {
+            vad.reset();
+        }
         let goes_on = self.vad.is_none() || !typed.is_empty();
         let segmenter = match goes_on {
             true => Segmenter::speaking(RULES, at),
@@ -89,7 +92,8 @@ impl Stream {
         });
     }
 
-    /// Takes in audio whose first sample is at `at`.
+    /// Takes in audio whose first sample is at `at`; what was fed before is not
+    /// taken in again.
     ///
     /// # Errors
     /// What the model or the detector said; the dictation is lost here then.
@@ -104,7 +108,8 @@ impl Stream {
         } else if gap > 0 {
             self.take_in(&mut dictation, &vec![0.0; gap as usize], out)?;
         }
-        self.take_in(&mut dictation, pcm, out)?;
+        let known = dictation.end.since(at) as usize;
+        self.take_in(&mut dictation, pcm.get(known..).unwrap_or_default(), out)?;
         out(dictation.heard());
         self.dictation = Some(dictation);
         Ok(())

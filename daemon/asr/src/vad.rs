@@ -28,7 +28,8 @@ const STATE: [usize; 3] = [2, 1, 128];
 pub struct Vad {
     graph: Graph,
     rate: Value,
-    state: Value,
+    /// What the graph hands on; none before the first frame.
+    state: Option<Value>,
     context: Vec<f32>,
     gain: Gain,
 }
@@ -60,7 +61,7 @@ impl Vad {
         let mut vad = Self {
             graph,
             rate: Value::i64(&[], vec![i64::from(SAMPLE_RATE)])?,
-            state: silence()?,
+            state: None,
             context: vec![0.0; CONTEXT],
             gain: Gain::default(),
         };
@@ -71,16 +72,15 @@ impl Vad {
             let reason = format!("as a voice-activity detector it scores silence {score}; use Silero's silero_vad_16k_op15.onnx, version 6");
             return Err(AsrError::Model { file: path.to_path_buf(), reason });
         }
-        vad.reset()?;
+        vad.reset();
         Ok(vad)
     }
 
     /// Forgets what was heard, for a new capture; not needed between utterances.
-    pub fn reset(&mut self) -> Result<(), AsrError> {
-        self.state = silence()?;
-        self.context.fill(0.0);
+    pub fn reset(&mut self) {
+        self.state = None;
+        self.context = vec![0.0; CONTEXT];
         self.gain = Gain::default();
-        Ok(())
     }
 
     /// The score, 0 to 1, of the [`FRAME`] samples that follow those before;
@@ -92,24 +92,24 @@ impl Vad {
         input.resize(CONTEXT + FRAME, 0.0);
         self.context = input[FRAME..].to_vec();
         let input = Value::f32(&[1, CONTEXT + FRAME], input)?;
-        let inputs = vec![("input", &input), ("state", &self.state), ("sr", &self.rate)];
+        let state = match self.state.take() {
+            Some(state) => state,
+            None => Value::f32(&STATE, vec![0.0; STATE.iter().product()])?,
+        };
+        let inputs = vec![("input", &input), ("state", &state), ("sr", &self.rate)];
         let outputs: [Value; 2] = self
             .graph
             .run(inputs, &["output", "stateN"])?
             .try_into()
             .map_err(|_| AsrError::Run("the voice-activity detector gave no state".to_owned()))?;
         let [output, state] = outputs;
-        self.state = state;
+        self.state = Some(state);
         let score = output.floats()?.first().copied().unwrap_or(f32::NAN);
         match score.is_finite() {
             true => Ok(score),
             false => Err(AsrError::Run("the voice-activity detector gave no number".to_owned())),
         }
     }
-}
-
-fn silence() -> Result<Value, AsrError> {
-    Value::f32(&STATE, vec![0.0; STATE.iter().product()])
 }
 
 /// What a frame is multiplied by before the detector hears it; levels in dB of
