@@ -16,5 +16,7 @@ mod config_docs;
 mod dictation;
 // A daemon that nobody needs takes no time and little memory.
 mod idle;
+// What scripts/setup fetches is whole, or not there.
+mod setup;
 // The rules of ARCHITECTURE.md, read off the sources and the dependency graph.
 mod tidy;

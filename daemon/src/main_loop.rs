@@ -371,6 +371,11 @@ impl MainLoop {
             session::Engine::Ready(info) => Some(info.clone()),
             _ => None,
         };
+        if let (true, session::Engine::Failed(why)) = (self.parts.once, self.session.engine()) {
+            // A short file is read before its worker has failed.
+            let why = why.clone();
+            return self.fail(exit::MODEL, &why);
+        }
         if end.0 == 0 && self.parts.once {
             return self.fail(exit::AUDIO, "there is no audio in it");
         }

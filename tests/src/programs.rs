@@ -16,13 +16,16 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 
 /// How long a program may take for anything but speech; far more than it needs,
 /// for machines that do much else.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is edited after the tests have begun is not what they are about.
+static BEGUN: LazyLock<SystemTime> = LazyLock::new(SystemTime::now);
 
 /// The folder of the workspace.
 pub fn root() -> PathBuf {
@@ -39,6 +42,7 @@ pub fn toy(name: &str) -> PathBuf {
 /// # Panics
 /// When it is not there, or older than its sources.
 pub fn built(name: &str) -> PathBuf {
+    let begun = *BEGUN;
     // target/PROFILE/deps/all-HASH
     let own = std::env::current_exe().unwrap();
     let program = own.parent().and_then(Path::parent).unwrap().join(name);
@@ -51,7 +55,8 @@ pub fn built(name: &str) -> PathBuf {
     let sources = sources.split_once(": ").map_or("", |(_, sources)| sources);
     for source in sources.replace("\\ ", "\0").split_whitespace() {
         let source = source.replace('\0', " ");
-        let newer = fs::metadata(&source).and_then(|about| about.modified()).is_ok_and(|at| at > age);
+        let edited = fs::metadata(&source).and_then(|about| about.modified());
+        let newer = edited.is_ok_and(|at| at > age && at < begun);
         assert!(!newer, "{} is older than {source}: {hint}", program.display());
     }
     program
@@ -157,6 +162,21 @@ impl Default for Home {
     fn default() -> Home {
         Home::new()
     }
+}
+
+/// Writes a WAV file of so many samples of silence, 16 kHz mono.
+///
+/// # Panics
+/// When that is not possible.
+pub fn silence(home: &Home, samples: u32) -> PathBuf {
+    let mut bytes = b"RIFF".to_vec();
+    bytes.extend((36 + 2 * samples).to_le_bytes());
+    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data");
+    bytes.extend((2 * samples).to_le_bytes());
+    bytes.resize(44 + 2 * samples as usize, 0);
+    let path = home.path("silence.wav");
+    fs::write(&path, bytes).unwrap();
+    path
 }
 
 /// What a program did.
@@ -293,7 +313,7 @@ impl Follower {
     /// When `swictation` was not built.
     pub fn on(bus: &Bus, home: &Home) -> Follower {
         let mut command = home.command("swictation");
-        bus.give_to(&mut command).args(["status", "--follow"]).stdout(Stdio::piped());
+        bus.give_to(&mut command).args(["status", "--follow"]).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().unwrap();
         let (send, lines) = channel();
         let out = process.stdout.take();

@@ -69,6 +69,9 @@ impl Recipe {
             command.arg("--steps");
         }
         command.env("SWICTATION_LOG", &self.log);
+        // Since 1.29 the official builds of ONNX Runtime report to their maker and
+        // leave an identifier in the person's home, unless this is set from the start.
+        command.env("ORT_DISABLE_TELEMETRY", "1");
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         // SAFETY: prctl is async-signal-safe and touches nothing of the parent.
         unsafe {
