@@ -1,8 +1,9 @@
 //! The default configuration says what the program does, and the README too.
 //!
-//! `packaging/default-config.toml` has every key as a comment, `#key = value`, so
-//! that it changes nothing as it stands and a person only takes a `#` away. Which
-//! keys there are is asked of the parser, which names them to whoever mistypes one.
+//! `packaging/default-config.toml` has every key in a comment, so that it changes
+//! nothing as it stands: `#key = value` where there is a default, which is that value,
+//! and `# Example: key = value` where the model decides. Which keys there are is asked
+//! of the parser, which names them to whoever mistypes one.
 
 use std::fs;
 use swictation_core::config::Config;
@@ -21,20 +22,25 @@ fn keys() -> Vec<String> {
     keys
 }
 
-/// The key of a line that assigns one, in a comment or not.
-fn key(line: &str) -> Option<&str> {
-    let (key, _) = line.strip_prefix('#').unwrap_or(line).split_once(" = ")?;
+/// What a line sets when its mark is taken away: key and value.
+fn setting<'l>(line: &'l str, mark: &str) -> Option<(&'l str, &'l str)> {
+    let (key, value) = line.strip_prefix(mark)?.split_once(" = ")?;
     let named = !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-    named.then_some(key)
+    named.then_some((key, value))
 }
 
-/// The text with every key in force.
-fn uncommented(text: &str) -> String {
-    let bare = |line: &str| {
-        if key(line).is_some() { line.trim_start_matches('#').to_owned() } else { line.to_owned() }
-    };
-    text.lines().map(|line| bare(line) + "\n").collect()
+/// All that the lines with such a mark set, as a configuration of its own.
+fn settings<'t>(text: &'t str, mark: &str) -> Vec<(&'t str, &'t str)> {
+    text.lines().filter_map(|line| setting(line, mark)).collect()
 }
+
+fn parsed(settings: &[(&str, &str)]) -> Config {
+    let text: String = settings.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    Config::parse(&text).unwrap()
+}
+
+const DEFAULT: &str = "#";
+const EXAMPLE: &str = "# Example: ";
 
 #[test]
 fn the_default_configuration_changes_nothing_as_it_stands() {
@@ -45,7 +51,8 @@ fn the_default_configuration_changes_nothing_as_it_stands() {
 #[test]
 fn the_default_configuration_names_every_key_once_and_no_other() {
     let text = read("packaging/default-config.toml");
-    let mut named: Vec<&str> = text.lines().filter_map(key).collect();
+    let all = [settings(&text, DEFAULT), settings(&text, EXAMPLE)].concat();
+    let mut named: Vec<&str> = all.into_iter().map(|(key, _)| key).collect();
     named.sort_unstable();
     let mut wanted = keys();
     wanted.sort_unstable();
@@ -54,28 +61,33 @@ fn the_default_configuration_names_every_key_once_and_no_other() {
 
 #[test]
 fn the_values_in_the_default_configuration_are_the_defaults() {
-    let Config { context_seconds, chunk_ms, wait_k, .. } = Config::default();
-    let text = uncommented(&read("packaging/default-config.toml"));
-    let written = Config::parse(&text).unwrap();
-    // Without these the model decides, so what the file shows is an example.
-    assert!(written.context_seconds.is_some() && written.chunk_ms.is_some() && written.wait_k.is_some());
-    assert_eq!(Config { context_seconds, chunk_ms, wait_k, ..written }, Config::default());
-}
-
-#[test]
-fn the_table_of_the_readme_has_a_row_for_every_key() {
-    let readme = read("README.md");
-    for key in keys() {
-        let row = format!("| `{key}` |");
-        assert!(readme.lines().any(|line| line.starts_with(&row)), "README.md has no row {row}");
+    let text = read("packaging/default-config.toml");
+    assert_eq!(parsed(&settings(&text, DEFAULT)), Config::default());
+    for example in settings(&text, EXAMPLE) {
+        assert_ne!(parsed(&[example]), Config::default(), "{example:?} is an example of something else");
     }
 }
 
 #[test]
-fn a_key_is_found_in_a_comment_and_prose_is_not() {
-    assert_eq!(key("#wait_k = 2"), Some("wait_k"));
-    assert_eq!(key("wait_k = 2"), Some("wait_k"));
-    assert_eq!(key("# A model's name = its folder."), None);
-    assert_eq!(uncommented("# Words.\n#wait_k = 2\n"), "# Words.\nwait_k = 2\n");
+fn the_table_of_the_readme_has_every_key_and_its_default() {
+    let (readme, text) = (read("README.md"), read("packaging/default-config.toml"));
+    let has = |row: &str| readme.lines().any(|line| line.starts_with(row));
+    for key in keys() {
+        assert!(has(&format!("| `{key}` | ")), "README.md has no row for {key}");
+    }
+    for (key, value) in settings(&text, DEFAULT) {
+        assert!(
+            has(&format!("| `{key}` | `{value}` | ")),
+            "README.md does not say that {key} is {value} by default"
+        );
+    }
+}
+
+#[test]
+fn a_setting_is_found_behind_its_mark_and_prose_is_not() {
+    assert_eq!(setting("#wait_k = 2", DEFAULT), Some(("wait_k", "2")));
+    assert_eq!(setting("# Example: wait_k = 2", EXAMPLE), Some(("wait_k", "2")));
+    assert_eq!(setting("# Example: wait_k = 2", DEFAULT), None);
+    assert_eq!(setting("# A model's name = its folder.", DEFAULT), None);
     assert!(keys().contains(&"trailing_space".to_owned()));
 }

@@ -7,7 +7,7 @@ follow_states() {
     mkfifo "$stage/states"
     # For both, because a pipe with one end does not open.
     exec 4<>"$stage/states"
-    start "$target/release/swictation" status --json --follow >&4 2>"$stage/follow.log"
+    start states "$target/release/swictation" status --json --follow >&4
 }
 
 # await_state SECONDS STATE...: reads until one of them is told.
@@ -34,9 +34,9 @@ dictate() {
     local recording=$1 reference=$2 daemon show play
     say 'Starting a session bus, a sound server with a virtual microphone, a screen and a terminal on it'
     enter_stage
-    start "$target/release/swictationd" --source default --typist x11 >"$stage/daemon.log" 2>&1
+    start daemon "$target/release/swictationd" --source default --typist x11
     daemon=$!
-    await 30 'the daemon on the bus' "$target/release/swictation" status || explain
+    await 30 'the daemon on the bus' "$target/release/swictation" status
     follow_states
     "$target/release/swictation" toggle >/dev/null || { explain; fail 'the dictation did not start'; }
     await_state 60 listening speaking

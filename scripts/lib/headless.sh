@@ -7,9 +7,12 @@
 
 started=()
 
-# start COMMAND...: in the background; its number is in $!.
+# start NAME COMMAND...: in the background; its number is in $!, what it says goes
+# to $stage/NAME.log.
 start() {
-    "$@" &
+    local name=$1
+    shift
+    "$@" 2>"$stage/$name.log" &
     started+=($!)
 }
 
@@ -30,13 +33,16 @@ await() {
     local patience=$1 what=$2 deadline=$((SECONDS + $1))
     shift 2
     until "$@" >/dev/null 2>&1; do
-        ((SECONDS < deadline)) || fail "$what is not there after $patience s"
+        if ((SECONDS >= deadline)); then
+            tail -n 5 "$stage"/*.log >&2
+            fail "$what is not there after $patience s; what was said is above"
+        fi
         sleep 0.05
     done
 }
 
-# Every program started from here on finds these servers and no
-# other. A person's own session, where there is one, is left alone.
+# Every program started from here on finds these servers and no other. A person's
+# own session, where there is one, is left alone.
 enter_stage() {
     stage=$(mktemp -d "${TMPDIR:-/tmp}/swictation.XXXXXX")
     trap leave_stage EXIT
@@ -53,30 +59,29 @@ enter_stage() {
 }
 
 raise_bus() {
-    start dbus-daemon --session --nofork --nopidfile --address="unix:path=$stage/bus" 2>"$stage/bus.log"
+    start bus dbus-daemon --session --nofork --nopidfile --address="unix:path=$stage/bus"
     export DBUS_SESSION_BUS_ADDRESS=unix:path=$stage/bus
     await 10 'the session bus' test -S "$stage/bus"
 }
 
 raise_sound() {
     mkdir -p "$stage/pulse"
-    start pulseaudio -n --daemonize=no --exit-idle-time=-1 --disallow-exit \
-        --realtime=no --high-priority=no --log-target="file:$stage/pulse.log" \
+    start sound pulseaudio -n --daemonize=no --exit-idle-time=-1 --disallow-exit \
+        --realtime=no --high-priority=no --log-target=stderr \
         -L 'module-native-protocol-unix auth-anonymous=1' \
-        -L 'module-null-sink sink_name=mic rate=48000 channels=1 sink_properties=device.description=Virtual' \
-        2>/dev/null
+        -L 'module-null-sink sink_name=mic rate=48000 channels=1 sink_properties=device.description=Virtual'
     await 20 'the sound server' pactl info
     pactl set-default-sink mic
     pactl set-default-source mic.monitor
     # A null sink that nobody listens to works in blocks of 2 s, and the first
     # words would come in one lump: one recorder listens from now to the end.
-    start parec --latency-msec=10 --raw -d mic.monitor >"$stage/awake" 2>"$stage/parec.log"
+    start microphone parec --latency-msec=10 --raw -d mic.monitor >"$stage/awake"
     await 20 'the virtual microphone' test -s "$stage/awake"
     rm -f "$stage/awake"
 }
 
 raise_screen() {
-    start Xvfb -displayfd 3 -screen 0 1024x768x24 -nolisten tcp -ac -noreset 3>"$stage/display" 2>/dev/null
+    start screen Xvfb -displayfd 3 -screen 0 1024x768x24 -nolisten tcp -ac -noreset 3>"$stage/display"
     await 20 'the screen' grep -q . "$stage/display"
     DISPLAY=:$(<"$stage/display")
     export DISPLAY
@@ -86,9 +91,9 @@ open_terminal() {
     : >"$stage/typed"
     # Raw, so that every key arrives at once and as it was pressed.
     # shellcheck disable=SC2016 # the inner shell's variables
-    start env STAGE="$stage" \
+    start terminal env STAGE="$stage" \
         xterm -u8 -fa 'DejaVu Sans Mono' -fs 13 -geometry 78x12+0+0 -b 14 -bw 0 -bg '#fdfcf8' -fg '#202020' -cr '#3060c0' \
-        -e sh -c 'stty raw -echo; echo "$WINDOWID" >"$STAGE/window"; exec tee "$STAGE/typed"' 2>/dev/null
+        -e sh -c 'stty raw -echo; echo "$WINDOWID" >"$STAGE/window"; exec tee "$STAGE/typed"'
     await 20 'the terminal' test -s "$stage/window"
     await 20 'the focus' xdotool windowfocus --sync "$(<"$stage/window")"
 }

@@ -84,6 +84,11 @@ pub trait Recognizer {
     /// Begins an utterance whose first sample is at `at`; `typed` are words of
     /// it that are typed already, with the space before them, and are taken as given.
     fn begin(&mut self, at: SamplePos, typed: &[String]);
+    /// Begins the utterance after the one that was finished, in the same
+    /// dictation; what was said in that one may serve as context.
+    fn follow(&mut self, at: SamplePos) {
+        self.begin(at, &[]);
+    }
     /// Takes in samples that follow those before, 16 kHz mono.
     fn feed(&mut self, pcm: &[f32]);
     /// Makes at most one model step; `None` when more audio is needed for one.

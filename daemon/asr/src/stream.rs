@@ -44,6 +44,8 @@ struct Dictation {
     history: VecDeque<f32>,
     /// Where the utterance that the recognizer is in began.
     begun: Option<SamplePos>,
+    /// The recognizer has ended an utterance of this dictation.
+    ended: bool,
     /// Frozen words of the utterance so far.
     frozen: u32,
     /// Utterances begin and end by voice activity.
@@ -84,6 +86,7 @@ impl Stream {
             segmenter,
             history: VecDeque::new(),
             begun: goes_on.then_some(at),
+            ended: false,
             frozen: typed.len() as u32,
             gated: self.vad.is_some(),
             settled: at,
@@ -148,7 +151,13 @@ impl Stream {
     }
 
     /// One frame, or with `last` what is left at the very end.
-    fn frame(&mut self, dictation: &mut Dictation, frame: &[f32], last: bool, out: Out<'_>) -> Result<(), AsrError> {
+    fn frame(
+        &mut self,
+        dictation: &mut Dictation,
+        frame: &[f32],
+        last: bool,
+        out: Out<'_>,
+    ) -> Result<(), AsrError> {
         let edge = match &mut self.vad {
             None => None,
             Some(vad) => {
@@ -169,7 +178,12 @@ impl Stream {
         if let Some(Edge::Onset(at)) = edge {
             let from = dictation.history.len().saturating_sub(dictation.end.since(at) as usize);
             dictation.begun = Some(dictation.end.back((dictation.history.len() - from) as u64));
-            self.recognizer.begin(dictation.begun.unwrap_or(at), &[]);
+            // The recognizer begins the very first utterance and follows later.
+            let begun = dictation.begun.unwrap_or(at);
+            match dictation.ended {
+                true => self.recognizer.follow(begun),
+                false => self.recognizer.begin(begun, &[]),
+            }
             let history: Vec<f32> = dictation.history.drain(..).skip(from).collect();
             self.recognizer.feed(&history);
         }
@@ -239,6 +253,7 @@ impl Stream {
         if last {
             dictation.utterance = UtteranceId(dictation.utterance.0 + 1);
             dictation.begun = None;
+            dictation.ended = true;
             dictation.frozen = 0;
             dictation.tail.clear();
         }

@@ -69,7 +69,9 @@ impl Vad {
         // declares the right names and is something else.
         let score = vad.score(&[0.0; FRAME])?;
         if !(0.0..0.5).contains(&score) {
-            let reason = format!("as a voice-activity detector it scores silence {score}; use Silero's silero_vad_16k_op15.onnx, version 6");
+            let reason = format!(
+                "as a voice-activity detector it scores silence {score}; use Silero's silero_vad_16k_op15.onnx, version 6"
+            );
             return Err(AsrError::Model { file: path.to_path_buf(), reason });
         }
         vad.reset();

@@ -85,7 +85,8 @@ impl Evidence {
             let before = origin.and_then(|from| self.seen.get(from));
             Seen {
                 key: word.key.clone(),
-                evidence: before.map_or(0.0, |b| b.evidence) - weight * (-word.confidence.min(SUREST)).ln_1p(),
+                evidence: before.map_or(0.0, |b| b.evidence)
+                    - weight * (-word.confidence.min(SUREST)).ln_1p(),
                 since: before.map_or(heard, |b| b.since),
                 place: before.or(self.seen.get(i)).map_or(heard, |b| b.place),
             }

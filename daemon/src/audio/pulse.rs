@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const CONTROL: u32 = u32::MAX;
 /// The longest answer that is believed, in bytes.
 const LONGEST: u32 = 16 << 20;
+/// The length of a cookie. A server that asks for none still hangs up on one of
+/// another length, and a home where only PipeWire ever ran has no cookie.
+const COOKIE: usize = 256;
 /// What the user's volume control shows.
 const NAME: &CStr = c"Swictation";
 
@@ -136,12 +139,13 @@ impl Server {
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         let cookie = pulseaudio::cookie_path_from_env().and_then(|path| std::fs::read(path).ok());
+        let cookie = cookie.filter(|bytes| bytes.len() == COOKIE).unwrap_or_else(|| vec![0; COOKIE]);
         let mut server = Self { from: BufReader::new(socket), version: MAX_VERSION, asked: 0 };
         let auth = AuthParams {
             version: MAX_VERSION,
             supports_shm: false,
             supports_memfd: false,
-            cookie: cookie.unwrap_or_default(),
+            cookie,
         };
         let theirs: AuthReply = server.ask(&Command::Auth(auth))?;
         server.version = theirs.version.min(MAX_VERSION);

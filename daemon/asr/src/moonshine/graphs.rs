@@ -147,7 +147,7 @@ impl Graphs {
         ids: &[i64],
         states: &Value,
         mask: &Value,
-        past: &mut Vec<Value>,
+        past: &mut [Value],
         cached: bool,
     ) -> Result<Value, AsrError> {
         let ids = Value::i64(&[1, ids.len()], ids)?;

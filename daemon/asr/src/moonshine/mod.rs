@@ -39,6 +39,20 @@ const MAX_TOKENS_PER_SECOND: f32 = 6.5;
 /// Shorter audio than this makes the encoder fail: it has no frame.
 const MIN_SAMPLES: usize = 1600;
 
+/// Up to this length a decode is short enough to go token by token every time.
+const EXACT: usize = 10 * SAMPLE_RATE as usize;
+
+/// Audio of the utterance before that the next one begins with: a pause in the
+/// middle of a sentence ends an utterance, and the model cannot make sense of
+/// the second half alone.
+const CARRIED: u64 = samples_in_ms(10_000);
+
+/// After a longer pause the next utterance begins on its own.
+const LONGEST_PAUSE: u64 = samples_in_ms(4_000);
+
+/// How long a word takes about, where nothing is known of its times.
+const USUAL_WORD: u64 = samples_in_ms(400);
+
 /// One utterance of Moonshine on one device.
 pub struct Moonshine {
     graphs: Graphs,
@@ -150,7 +164,7 @@ impl Moonshine {
         }
         let seconds = length as f32 / SAMPLE_RATE as f32;
         let limit = (seconds * MAX_TOKENS_PER_SECOND) as usize + 2;
-        let draft: &[u32] = if last { &[] } else { &utterance.draft };
+        let draft: &[u32] = if last || length < EXACT { &[] } else { &utterance.draft };
         let mut found = self.graphs.decode(&utterance.audio[..length], draft, limit, |found| {
             repeated(found.iter().map(|t| t.id)).is_none()
         })?;
@@ -182,33 +196,33 @@ impl Moonshine {
     }
 
     /// Words known from the step before keep their times; new ones share the
-    /// time since the word before them, but no more than the step was long when
-    /// that word is older.
+    /// time up to the next word that is known. At the end that is what was heard
+    /// since the step before, but no earlier than the word before them ended.
     fn timed(&self, said: Vec<(String, f32)>, keys: &[String], heard: SamplePos) -> Vec<Word> {
         let utterance = &self.utterance;
         let before: Vec<String> = utterance.tail.iter().map(|word| key(&word.text)).collect();
         let before: Vec<&str> = before.iter().map(String::as_str).collect();
         let now: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let origins = matches(&before, &now);
-        let mut words: Vec<Word> = Vec::with_capacity(said.len());
-        let first = utterance.committed.last().map_or(utterance.start, |word| word.end);
+        let old: Vec<Option<&Word>> =
+            matches(&before, &now).into_iter().map(|from| from.and_then(|i| utterance.tail.get(i))).collect();
+        let letters = |keys: &[String]| keys.iter().map(|k| k.chars().count() as u64 + 1).sum::<u64>();
+        let mut known = utterance.committed.last().map_or(utterance.start, |word| word.end);
+        let mut words = Vec::with_capacity(said.len());
         for (i, (text, confidence)) in said.into_iter().enumerate() {
-            let known = words.last().map_or(first, |word| word.end);
-            let (start, end) = match origins[i].map(|from| &utterance.tail[from]) {
-                Some(old) => (old.start.max(known), old.end.max(known)),
+            let (start, end) = match old[i] {
+                Some(word) => (word.start.max(known), word.end.max(known)),
                 None => {
-                    // Up to the next word whose times are known, or all that was heard.
-                    let next = (i..origins.len()).find_map(|j| origins[j].map(|from| (j, utterance.tail[from].start)));
-                    let (until, to) = next.unwrap_or((origins.len(), heard));
+                    let next = (i..old.len()).find_map(|j| old[j].map(|word| (j, word.start)));
                     let from = match next {
                         Some(_) => known,
                         None => known.max(utterance.heard.back(self.chunk)).min(heard),
                     };
-                    let letters = |keys: &[String]| keys.iter().map(|k| k.chars().count() as u64 + 1).sum::<u64>();
+                    let (until, to) = next.unwrap_or((old.len(), heard));
                     let share = to.since(from) * letters(&keys[i..=i]) / letters(&keys[i..until]);
                     (from, from + share)
                 }
             };
+            known = end;
             words.push(Word { text, glued: false, start, end, confidence });
         }
         words
@@ -234,16 +248,17 @@ impl Moonshine {
             frozen = words.len();
         }
         let utterance = &mut self.utterance;
-        utterance.committed.extend(
-            words[..frozen].iter().map(|word| Committed { key: key(&word.text), end: word.end }),
-        );
+        utterance
+            .committed
+            .extend(words[..frozen].iter().map(|word| Committed { key: key(&word.text), end: word.end }));
         utterance.tail = words[frozen..].to_vec();
-        utterance.draft = found.iter().map(|t| t.id).collect();
+        let tokens: Vec<u32> = found.iter().map(|t| t.id).collect();
+        utterance.draft.clone_from(&tokens);
         utterance.heard = heard;
         if let Some(start) = leaving {
             utterance.trim(start);
         }
-        Ok(Belief { words, frozen, tokens: utterance.draft.clone(), frames: Vec::new() })
+        Ok(Belief { words, frozen, tokens, frames: Vec::new() })
     }
 }
 
@@ -256,14 +271,36 @@ impl Recognizer for Moonshine {
         self.policy.begin(at);
         self.utterance =
             Utterance { start: at, end: at, heard: at, due: at + self.chunk, ..Utterance::default() };
-        for word in typed {
-            let key = key(word);
+        for (word, number) in typed.iter().zip(1..) {
+            let (key, end) = (key(word), at + number * USUAL_WORD);
             match self.utterance.committed.last_mut() {
                 // Typed without a space before it: the end of the word before.
                 Some(last) if !word.starts_with(' ') => last.key.push_str(&key),
-                _ => self.utterance.committed.push(Committed { key, end: at }),
+                _ => self.utterance.committed.push(Committed { key, end }),
             }
         }
+    }
+
+    fn follow(&mut self, at: SamplePos) {
+        let pause = at.since(self.utterance.end);
+        if self.utterance.audio.is_empty() || pause > LONGEST_PAUSE {
+            return self.begin(at, &[]);
+        }
+        self.policy.begin(at);
+        let carried = CARRIED.min(self.context as u64 / 2);
+        let utterance = &mut self.utterance;
+        if utterance.audio.len() as u64 > carried {
+            utterance.trim(utterance.end.back(carried));
+        }
+        // Nobody spoke in the pause and nothing of it was fed: what is carried
+        // over is taken as said right before.
+        utterance.start = utterance.start + pause;
+        for word in &mut utterance.committed {
+            word.end = word.end + pause;
+        }
+        utterance.tail.clear();
+        utterance.draft.clear();
+        (utterance.end, utterance.heard, utterance.due) = (at, at, at + self.chunk);
     }
 
     fn feed(&mut self, pcm: &[f32]) {
