@@ -113,8 +113,9 @@ fn serve(args: Serve, log: &str) -> Outcome {
         }
     };
     let typed = wakes.0.clone();
-    let typist = typist::thread::spawn(config.typist.clone(), move |report| drop(typed.send(Wake::Typed(report))))
-        .map_err(|e| (exit::FAILURE, format!("the system gives no thread: {e}")))?;
+    let typist =
+        typist::thread::spawn(config.typist.clone(), move |report| drop(typed.send(Wake::Typed(report))))
+            .map_err(|e| (exit::FAILURE, format!("the system gives no thread: {e}")))?;
     let changed = wakes.0.clone();
     if let Err(error) = settings::watch(&file, move || drop(changed.send(Wake::Configured))) {
         tracing::warn!("{} is not watched, changes count from the next start: {error}", file.display());
@@ -139,7 +140,8 @@ fn transcribe(job: Transcribe, log: &str) -> Outcome {
     let mut config = read(&job.config.unwrap_or_else(settings::config_file))?;
     if let Some(model) = job.model {
         // On a command line a folder is meant, unless only a name would do.
-        config.model = if PathBuf::from(&model).is_dir() { format!("./{model}").replace(".//", "/") } else { model };
+        config.model =
+            if PathBuf::from(&model).is_dir() { format!("./{model}").replace(".//", "/") } else { model };
     }
     let wakes = channel();
     terminate_on_signals(&wakes.0)?;

@@ -120,7 +120,10 @@ impl MainLoop {
         let watchdog = notify::watchdog_interval();
         let mut fed = Instant::now();
         while self.ended.is_none() {
-            let timeout = [self.session.deadline().map(|at| at - self.now()), watchdog.map(|w| (fed + w) - Instant::now())];
+            let timeout = [
+                self.session.deadline().map(|at| at - self.now()),
+                watchdog.map(|w| (fed + w) - Instant::now()),
+            ];
             let wake = match timeout.into_iter().flatten().min() {
                 Some(timeout) => self.inbox.recv_timeout(timeout),
                 None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -462,4 +465,3 @@ fn shown(engine: &session::Engine) -> Engine {
 pub fn channel() -> (Sender<Wake>, Receiver<Wake>) {
     mpsc::channel()
 }
-

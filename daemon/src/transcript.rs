@@ -33,6 +33,7 @@ impl<W: Write> Transcript<W> {
         for word in words {
             let text = self.composer.word(word);
             self.text.push_str(&text);
+            self.tokens.extend(&word.tokens);
             if self.json {
                 self.line(&json!({
                     "type": "word",
@@ -54,7 +55,6 @@ impl<W: Write> Transcript<W> {
     /// # Errors
     /// When nobody reads any more.
     pub fn step(&mut self, step: &Step) -> io::Result<()> {
-        self.tokens.extend(&step.tokens);
         if !self.json {
             return Ok(());
         }
@@ -63,7 +63,6 @@ impl<W: Write> Transcript<W> {
     }
 
     /// The dictation is over: its length, the time it took, and what decoded it.
-    /// Families that tell tokens step by step have them all in `tokens`.
     ///
     /// # Errors
     /// When nobody reads any more.
@@ -111,6 +110,7 @@ mod tests {
             start: SamplePos(16_000),
             end: SamplePos(24_000),
             confidence: 0.5,
+            tokens: vec![3, 4],
         };
         transcript.words(&[word("Ever", false), word("tried", false)], SamplePos(32_000)).unwrap();
         transcript.step(&Step { step: 0, tokens: vec![3, 4], frames: vec![1, 2] }).unwrap();
@@ -131,6 +131,6 @@ mod tests {
         assert_eq!(types, ["word", "word", "step", "word", "final"]);
         assert_eq!(lines[0]["committed"], 2.0);
         assert_eq!((&lines[4]["text"], &lines[4]["rtf"]), (&json!("Ever tried."), &json!(0.25)));
-        assert_eq!(lines[4]["tokens"], json!([3, 4]));
+        assert_eq!(lines[4]["tokens"], json!([3, 4, 3, 4, 3, 4]));
     }
 }

@@ -95,7 +95,7 @@ struct Open {
     first: u64,
     last: u64,
     probability: f32,
-    tokens: u16,
+    tokens: Vec<u32>,
 }
 
 /// The words of one utterance.
@@ -139,12 +139,12 @@ impl Words {
                 first: token.frame,
                 last: token.frame,
                 probability: 0.0,
-                tokens: 0,
+                tokens: Vec::new(),
             });
             word.text.push_str(part);
             word.last = token.frame;
             word.probability += token.probability;
-            word.tokens = word.tokens.saturating_add(1);
+            word.tokens.push(token.id);
         }
     }
 
@@ -182,7 +182,8 @@ impl Words {
             glued: false,
             start: self.begin + open.first * self.frame,
             end: self.begin + (open.last + 1) * self.frame,
-            confidence: (open.probability / f32::from(open.tokens)).clamp(0.0, 1.0),
+            confidence: (open.probability / open.tokens.len() as f32).clamp(0.0, 1.0),
+            tokens: open.tokens.clone(),
         })
     }
 }

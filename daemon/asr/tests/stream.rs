@@ -34,7 +34,14 @@ struct Counting {
 impl Counting {
     fn word(&self) -> Word {
         let start = self.begun + self.said * SECOND;
-        Word { text: format!("w{}", self.said), glued: false, start, end: start + SECOND, confidence: 1.0 }
+        Word {
+            text: format!("w{}", self.said),
+            glued: false,
+            start,
+            end: start + SECOND,
+            confidence: 1.0,
+            tokens: vec![self.said as u32],
+        }
     }
 }
 

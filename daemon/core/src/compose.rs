@@ -38,7 +38,14 @@ mod tests {
     use crate::SamplePos;
 
     fn word(text: &str, glued: bool) -> Word {
-        Word { text: text.into(), glued, start: SamplePos(0), end: SamplePos(0), confidence: 1.0 }
+        Word {
+            text: text.into(),
+            glued,
+            start: SamplePos(0),
+            end: SamplePos(0),
+            confidence: 1.0,
+            tokens: Vec::new(),
+        }
     }
 
     #[test]

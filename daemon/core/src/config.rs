@@ -112,13 +112,18 @@ impl ConfigFile {
         let defaults = Config::default();
         let number = |key: &str, value: Option<i64>, low: i64, high: i64| match value {
             Some(n) if (low..=high).contains(&n) => Ok(Some(n as u32)),
-            Some(n) => Err(wrong(text, key, &format!("{key} = {n} is out of range: it takes {low} to {high}"))),
+            Some(n) => {
+                Err(wrong(text, key, &format!("{key} = {n} is out of range: it takes {low} to {high}")))
+            }
             None => Ok(None),
         };
         let device = self.device.unwrap_or(defaults.device);
         let cuda = |number: &str| number.parse::<u8>().is_ok_and(|n| n < 64);
-        if !(matches!(device.as_str(), "auto" | "cpu" | "cuda") || device.strip_prefix("cuda:").is_some_and(cuda)) {
-            let message = format!("device = {device:?} is unknown: it takes \"auto\", \"cpu\", \"cuda\" or \"cuda:N\"");
+        if !(matches!(device.as_str(), "auto" | "cpu" | "cuda")
+            || device.strip_prefix("cuda:").is_some_and(cuda))
+        {
+            let message =
+                format!("device = {device:?} is unknown: it takes \"auto\", \"cpu\", \"cuda\" or \"cuda:N\"");
             return Err(wrong(text, "device", &message));
         }
         let context_seconds = self.context_seconds.map(|s| s as f32);
@@ -127,7 +132,9 @@ impl ConfigFile {
             return Err(wrong(text, "context_seconds", &message));
         }
         let named = |key: &str, value: Option<String>, default: String| match value {
-            Some(v) if v.trim().is_empty() => Err(wrong(text, key, &format!("{key} is empty; leave the key out for {default:?}"))),
+            Some(v) if v.trim().is_empty() => {
+                Err(wrong(text, key, &format!("{key} is empty; leave the key out for {default:?}")))
+            }
             Some(v) => Ok(v),
             None => Ok(default),
         };
@@ -139,7 +146,8 @@ impl ConfigFile {
             chunk_ms: number("chunk_ms", self.chunk_ms, 40, 4000)?,
             wait_k: number("wait_k", self.wait_k, 0, 20)?,
             microphone: named("microphone", self.microphone, defaults.microphone)?,
-            stop_tail_ms: number("stop_tail_ms", self.stop_tail_ms, 0, 2000)?.unwrap_or(defaults.stop_tail_ms),
+            stop_tail_ms: number("stop_tail_ms", self.stop_tail_ms, 0, 2000)?
+                .unwrap_or(defaults.stop_tail_ms),
             typist: named("typist", self.typist, defaults.typist)?,
             trailing_space: self.trailing_space.unwrap_or(defaults.trailing_space),
         })

@@ -25,8 +25,10 @@ pub struct Word {
     pub start: SamplePos,
     /// Where the word ends. For families without timed words, a bound.
     pub end: SamplePos,
-    /// Mean probability of the word's tokens, 0 to 1.
+    /// How sure the model is of the word, 0 to 1.
     pub confidence: f32,
+    /// The model's tokens for it.
+    pub tokens: Vec<u32>,
 }
 
 /// The state of one utterance after a model step.

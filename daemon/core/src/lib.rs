@@ -5,7 +5,6 @@
 //! slice, and what is to be done comes back as a value. That is what makes every
 //! rule testable as a sentence.
 
-
 pub mod compose;
 pub mod config;
 pub mod edit;

@@ -80,7 +80,9 @@ impl Ladder {
     /// A worker has ended.
     pub fn ended(&mut self, ending: &Ending, now: Now) -> Next {
         match ending.fault {
-            Some(FaultKind::Model | FaultKind::Runtime | FaultKind::Protocol) => Next::GiveUp(ending.message.clone()),
+            Some(FaultKind::Model | FaultKind::Runtime | FaultKind::Protocol) => {
+                Next::GiveUp(ending.message.clone())
+            }
             Some(FaultKind::Device) => self.down(ending),
             None => {
                 self.deaths += 1;

@@ -203,7 +203,12 @@ mod tests {
     use super::*;
 
     fn heard() -> FromWorker {
-        FromWorker::Heard { dictation: DictationId(7), up_to: SamplePos(u64::MAX), speech: true, resume: SamplePos(1) }
+        FromWorker::Heard {
+            dictation: DictationId(7),
+            up_to: SamplePos(u64::MAX),
+            speech: true,
+            resume: SamplePos(1),
+        }
     }
 
     #[test]

@@ -141,12 +141,7 @@ impl Server {
         let cookie = pulseaudio::cookie_path_from_env().and_then(|path| std::fs::read(path).ok());
         let cookie = cookie.filter(|bytes| bytes.len() == COOKIE).unwrap_or_else(|| vec![0; COOKIE]);
         let mut server = Self { from: BufReader::new(socket), version: MAX_VERSION, asked: 0 };
-        let auth = AuthParams {
-            version: MAX_VERSION,
-            supports_shm: false,
-            supports_memfd: false,
-            cookie,
-        };
+        let auth = AuthParams { version: MAX_VERSION, supports_shm: false, supports_memfd: false, cookie };
         let theirs: AuthReply = server.ask(&Command::Auth(auth))?;
         server.version = theirs.version.min(MAX_VERSION);
         let mut props = Props::new();

@@ -107,7 +107,8 @@ impl Worker {
             Ok(parts) => parts,
             Err(error) => {
                 let program = recipe.program.display();
-                let message = format!("{program} cannot be started: {error}; is Swictation installed completely?");
+                let message =
+                    format!("{program} cannot be started: {error}; is Swictation installed completely?");
                 on_news(News::Gone(Ending { fault: Some(FaultKind::Runtime), message }));
                 return None;
             }

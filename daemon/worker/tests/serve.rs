@@ -1,5 +1,7 @@
 //! The whole protocol in memory: frames in, frames out, no process.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::io::{Cursor, Read};
 use swictation_asr::stream::Stream;
 use swictation_asr::{AsrError, Belief, Recognizer};
@@ -19,7 +21,14 @@ impl Counting {
         self.words += 1;
         let start = self.at;
         self.at = self.at + 8000;
-        Word { text: format!("word{}", self.words), glued: false, start, end: self.at, confidence: 1.0 }
+        Word {
+            text: format!("word{}", self.words),
+            glued: false,
+            start,
+            end: self.at,
+            confidence: 1.0,
+            tokens: vec![self.words],
+        }
     }
 }
 
@@ -98,7 +107,8 @@ fn words(said: &[FromWorker]) -> Vec<String> {
 
 #[test]
 fn audio_becomes_words_and_finished_is_the_last_word() {
-    let program = [begin(1), audio(0, 12_000), audio(12_000, 8_000), ToWorker::Finish { at: SamplePos(20_000) }];
+    let program =
+        [begin(1), audio(0, 12_000), audio(12_000, 8_000), ToWorker::Finish { at: SamplePos(20_000) }];
     let (ended, said) = answers(&frames(&program)[..]);
     ended.unwrap();
     assert_eq!(words(&said), ["word1", "word2"]);
@@ -151,7 +161,9 @@ fn a_model_that_fails_is_a_device_fault_with_its_reason() {
     let (ended, said) = answers(&frames(&program)[..]);
     assert!(ended.is_err());
     match said.last() {
-        Some(FromWorker::Fault { kind: FaultKind::Device, message }) => assert!(message.contains("not a number")),
+        Some(FromWorker::Fault { kind: FaultKind::Device, message }) => {
+            assert!(message.contains("not a number"))
+        }
         other => panic!("{other:?}"),
     }
 }

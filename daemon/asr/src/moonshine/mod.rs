@@ -180,16 +180,17 @@ impl Moonshine {
     fn tail(&self, found: &[Token], heard: SamplePos) -> Vec<Word> {
         let ids: Vec<u32> = found.iter().map(|t| t.id).collect();
         let mut at = 0;
-        let mut said: Vec<(String, f32)> = Vec::new();
+        let mut said: Vec<(String, f32, Vec<u32>)> = Vec::new();
         for word in self.tokens.words(&ids) {
-            let confidence = found[at..at + word.tokens].iter().map(|t| t.probability).fold(1.0, f32::min);
+            let tokens = &found[at..at + word.tokens];
             at += word.tokens;
+            let confidence = tokens.iter().map(|t| t.probability).fold(1.0, f32::min);
             // Notes, dashes and markers alone are no words.
             if word.text.contains(char::is_alphanumeric) {
-                said.push((word.text, confidence));
+                said.push((word.text, confidence, tokens.iter().map(|t| t.id).collect()));
             }
         }
-        let keys: Vec<String> = said.iter().map(|(text, _)| key(text)).collect();
+        let keys: Vec<String> = said.iter().map(|(text, ..)| key(text)).collect();
         let committed: Vec<String> = self.utterance.committed.iter().map(|word| word.key.clone()).collect();
         let covered = align::covered(&committed, &keys, self.utterance.cut_off);
         self.timed(said.split_off(covered), &keys[covered..], heard)
@@ -198,7 +199,7 @@ impl Moonshine {
     /// Words known from the step before keep their times; new ones share the
     /// time up to the next word that is known. At the end that is what was heard
     /// since the step before, but no earlier than the word before them ended.
-    fn timed(&self, said: Vec<(String, f32)>, keys: &[String], heard: SamplePos) -> Vec<Word> {
+    fn timed(&self, said: Vec<(String, f32, Vec<u32>)>, keys: &[String], heard: SamplePos) -> Vec<Word> {
         let utterance = &self.utterance;
         let before: Vec<String> = utterance.tail.iter().map(|word| key(&word.text)).collect();
         let before: Vec<&str> = before.iter().map(String::as_str).collect();
@@ -208,7 +209,7 @@ impl Moonshine {
         let letters = |keys: &[String]| keys.iter().map(|k| k.chars().count() as u64 + 1).sum::<u64>();
         let mut known = utterance.committed.last().map_or(utterance.start, |word| word.end);
         let mut words = Vec::with_capacity(said.len());
-        for (i, (text, confidence)) in said.into_iter().enumerate() {
+        for (i, (text, confidence, tokens)) in said.into_iter().enumerate() {
             let (start, end) = match old[i] {
                 Some(word) => (word.start.max(known), word.end.max(known)),
                 None => {
@@ -223,7 +224,7 @@ impl Moonshine {
                 }
             };
             known = end;
-            words.push(Word { text, glued: false, start, end, confidence });
+            words.push(Word { text, glued: false, start, end, confidence, tokens });
         }
         words
     }

@@ -283,7 +283,9 @@ impl Session {
     fn hypothesis(&mut self, hypothesis: &crate::Hypothesis, now: Now, out: &mut Vec<Effect>) {
         self.metrics.steps += 1;
         let step = Duration::from_micros(u64::from(hypothesis.step_us));
-        let Some(dictation) = self.dictations.front_mut().filter(|d| d.id == hypothesis.dictation) else { return };
+        let Some(dictation) = self.dictations.front_mut().filter(|d| d.id == hypothesis.dictation) else {
+            return;
+        };
         if let Some(captured) = dictation.captured(hypothesis.heard_to) {
             let taken_up = Now(now.0.saturating_sub(step));
             self.metrics.captured_to_heard.add(taken_up - captured);
@@ -316,7 +318,14 @@ impl Session {
         out.push(Effect::Done(done.id, done.end()));
     }
 
-    fn type_text(&mut self, text: String, spoken: Vec<Now>, stopped: Option<Now>, now: Now, out: &mut Vec<Effect>) {
+    fn type_text(
+        &mut self,
+        text: String,
+        spoken: Vec<Now>,
+        stopped: Option<Now>,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
         let text = std::mem::take(&mut self.untyped) + &text;
         if text.is_empty() {
             return;
@@ -340,8 +349,10 @@ impl Session {
             }
             Err(why) => {
                 self.untyped.push_str(&done.text);
-                self.trouble.typing =
-                    format!("{why}; {} characters are kept and typed with the next words", self.untyped.chars().count());
+                self.trouble.typing = format!(
+                    "{why}; {} characters are kept and typed with the next words",
+                    self.untyped.chars().count()
+                );
             }
         }
     }
@@ -431,7 +442,10 @@ impl Session {
         let recording = self.dictations.iter().filter(|d| d.stopped.is_none()).count();
         assert!(recording <= 1, "{recording} dictations are recorded at once");
         if let Some(open) = self.open {
-            assert!(self.dictations.iter().any(|d| d.capture == open), "an open microphone belongs to nobody");
+            assert!(
+                self.dictations.iter().any(|d| d.capture == open),
+                "an open microphone belongs to nobody"
+            );
         }
     }
 }

@@ -111,6 +111,7 @@ impl Bench {
             start: heard_to,
             end: heard_to,
             confidence: 1.0,
+            tokens: vec![1],
         };
         let words: Vec<Word> = frozen.split_whitespace().chain(tail.split_whitespace()).map(word).collect();
         let frozen = frozen.split_whitespace().count() as u32;
@@ -118,7 +119,8 @@ impl Bench {
             true => Some((dictation, UtteranceId(utterance.0 + 1), 0)),
             false => Some((dictation, utterance, first + frozen)),
         };
-        let message = Hypothesis { dictation, utterance, heard_to, first, words, frozen, last, step_us: 1000 };
+        let message =
+            Hypothesis { dictation, utterance, heard_to, first, words, frozen, last, step_us: 1000 };
         self.event(Event::Worker(FromWorker::Hypothesis(message)));
     }
 
@@ -174,7 +176,8 @@ impl Bench {
             }
             _ => {
                 let ms = verb.strip_prefix('+').and_then(|ms| ms.parse().ok());
-                self.now = self.now + Duration::from_millis(ms.unwrap_or_else(|| panic!("no operation {op:?}")));
+                self.now =
+                    self.now + Duration::from_millis(ms.unwrap_or_else(|| panic!("no operation {op:?}")));
                 self.event(Event::Tick);
             }
         }
@@ -240,7 +243,8 @@ fn stop_keeps_the_microphone_open_for_the_last_word_and_then_decodes_everything(
     check("ready · start · mic 500 · stop · +199", "");
     check("ready · start · mic 500 · stop · +200", "close");
     check("ready · start · mic 500 · stop · mic 200 · +200 · ended", "finish 700");
-    let bench = check("ready · start · mic 500 · stop · +200 · ended · last 500 the end · finished", "done 500");
+    let bench =
+        check("ready · start · mic 500 · stop · +200 · ended · last 500 the end · finished", "done 500");
     assert_eq!((bench.window.as_str(), bench.session.state()), ("the end", Published::Idle));
 }
 
@@ -286,7 +290,10 @@ fn no_more_than_two_seconds_are_in_flight() {
 fn a_new_worker_gets_the_utterance_again_with_what_was_typed_and_types_nothing_twice() {
     let talk = "ready · start · mic 2000 · heard 2000 · think 1500 one two|three · crash";
     check(talk, "spawn cuda:0");
-    check(&format!("{talk} · ready"), "begin 0 one two · audio 0..500 · audio 500..1000 · audio 1000..1500 · audio 1500..2000");
+    check(
+        &format!("{talk} · ready"),
+        "begin 0 one two · audio 0..500 · audio 500..1000 · audio 1000..1500 · audio 1500..2000",
+    );
     let bench = check(&format!("{talk} · ready · think 2000 three|four"), "type \" three\"");
     assert_eq!(bench.window, "one two three");
 }
@@ -302,7 +309,10 @@ fn a_stream_without_utterances_goes_on_after_the_words_that_are_settled() {
     let talk = "ready · start · mic 2000 · think 500 one|two · think 1000 two|three · heard 1500 800";
     let bench = check(&format!("{talk} · think 1500 three|four"), "type \" three\"");
     assert_eq!(bench.window, "one two three");
-    check(&format!("{talk} · crash · ready"), "begin 800 two · audio 800..1300 · audio 1300..1800 · audio 1800..2000");
+    check(
+        &format!("{talk} · crash · ready"),
+        "begin 800 two · audio 800..1300 · audio 1300..1800 · audio 1800..2000",
+    );
     let bench = check(&format!("{talk} · crash · ready · think 1800 three|four"), "type \" three\"");
     assert_eq!(bench.window, "one two three");
 }
@@ -379,10 +389,29 @@ fn an_idle_session_has_no_deadline() {
 
 fn any_op() -> impl Strategy<Value = String> {
     prop_oneof![
-        Just("start"), Just("stop"), Just("toggle"), Just("cancel"), Just("mic 130"), Just("mic 700"),
-        Just("gap 40"), Just("lost"), Just("ended"), Just("ready"), Just("heard 300"), Just("heard 99999"),
-        Just("think 500 a|b"), Just("think 900 |c d"), Just("last 99999 e f"), Just("finished"), Just("crash"),
-        Just("fault device"), Just("typed"), Just("refused"), Just("step"), Just("+100"), Just("+700"),
+        Just("start"),
+        Just("stop"),
+        Just("toggle"),
+        Just("cancel"),
+        Just("mic 130"),
+        Just("mic 700"),
+        Just("gap 40"),
+        Just("lost"),
+        Just("ended"),
+        Just("ready"),
+        Just("heard 300"),
+        Just("heard 99999"),
+        Just("think 500 a|b"),
+        Just("think 900 |c d"),
+        Just("last 99999 e f"),
+        Just("finished"),
+        Just("crash"),
+        Just("fault device"),
+        Just("typed"),
+        Just("refused"),
+        Just("step"),
+        Just("+100"),
+        Just("+700"),
     ]
     .prop_map(str::to_owned)
 }
