@@ -39,9 +39,6 @@ const MAX_TOKENS_PER_SECOND: f32 = 6.5;
 /// Shorter audio than this makes the encoder fail: it has no frame.
 const MIN_SAMPLES: usize = 1600;
 
-/// Up to this length a decode is short enough to go token by token every time.
-const EXACT: usize = 10 * SAMPLE_RATE as usize;
-
 /// Audio of the utterance before that the next one begins with: a pause in the
 /// middle of a sentence ends an utterance, and the model cannot make sense of
 /// the second half alone.
@@ -164,7 +161,7 @@ impl Moonshine {
         }
         let seconds = length as f32 / SAMPLE_RATE as f32;
         let limit = (seconds * MAX_TOKENS_PER_SECOND) as usize + 2;
-        let draft: &[u32] = if last || length < EXACT { &[] } else { &utterance.draft };
+        let draft: &[u32] = if last { &[] } else { &utterance.draft };
         let mut found = self.graphs.decode(&utterance.audio[..length], draft, limit, |found| {
             repeated(found.iter().map(|t| t.id)).is_none()
         })?;
