@@ -132,7 +132,7 @@ fn every_audio_message_is_acknowledged_to_its_end() {
 
 #[test]
 fn what_was_forgotten_is_not_spoken_of_again() {
-    let program = [begin(1), audio(0, 7_000), ToWorker::Forget, begin(2), audio(0, 8_000)];
+    let program = [begin(1), audio(0, 7_000), ToWorker::Forget, begin(2), audio(0, 8_192)];
     let (_, said) = answers(&frames(&program)[..]);
     assert_eq!(words(&said), ["word1"]);
     let late = said.iter().any(|m| matches!(m, FromWorker::Hypothesis(h) if h.dictation == DictationId(1)));
@@ -157,7 +157,7 @@ fn a_daemon_that_dies_in_the_middle_of_a_frame_is_an_error_and_no_panic() {
 
 #[test]
 fn a_model_that_fails_is_a_device_fault_with_its_reason() {
-    let program = [begin(1), ToWorker::Audio { at: SamplePos(0), pcm: vec![f32::NAN; 100] }];
+    let program = [begin(1), ToWorker::Audio { at: SamplePos(0), pcm: vec![f32::NAN; 600] }];
     let (ended, said) = answers(&frames(&program)[..]);
     assert!(ended.is_err());
     match said.last() {
