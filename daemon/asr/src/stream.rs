@@ -20,6 +20,10 @@ use swictation_core::{DictationId, Hypothesis, SamplePos, UtteranceId, Word};
 /// Missing audio up to this long is silence; after more, speech begins anew.
 const LONGEST_GAP: u64 = samples_in_ms(2_000);
 
+/// A stream without utterances settles what is older than this, words or not: no
+/// word is that long, and hours of silence must not pile up in the daemon.
+const UNSETTLED: u64 = samples_in_ms(30_000);
+
 /// Where messages for the daemon go.
 pub type Out<'a> = &'a mut dyn FnMut(FromWorker);
 
@@ -263,7 +267,7 @@ impl Stream {
 impl Dictation {
     fn heard(&self) -> FromWorker {
         let resume = match self.begun {
-            Some(_) if !self.gated => self.settled,
+            Some(_) if !self.gated => self.settled.max(self.end.back(UNSETTLED)),
             Some(at) => at,
             None => self.segmenter.earliest(self.end.back(self.partial.len() as u64)),
         };

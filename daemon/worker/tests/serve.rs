@@ -14,6 +14,8 @@ struct Counting {
     at: SamplePos,
     pending: Vec<f32>,
     words: u32,
+    /// Steps that bring no word before the first that does.
+    deaf: u32,
 }
 
 impl Counting {
@@ -46,7 +48,7 @@ impl Recognizer for Counting {
         }
     }
     fn begin(&mut self, at: SamplePos, typed: &[String]) {
-        *self = Self { at, pending: Vec::new(), words: typed.len() as u32 };
+        *self = Self { at, pending: Vec::new(), words: typed.len() as u32, deaf: self.deaf };
     }
     fn feed(&mut self, pcm: &[f32]) {
         self.pending.extend_from_slice(pcm);
@@ -59,6 +61,10 @@ impl Recognizer for Counting {
             return Ok(None);
         }
         self.pending.drain(..8000);
+        if self.deaf > 0 {
+            self.deaf -= 1;
+            return Ok(Some(Belief::default()));
+        }
         let words = vec![self.word()];
         Ok(Some(Belief { words, frozen: 1, tokens: vec![self.words], frames: vec![self.words] }))
     }
@@ -67,8 +73,8 @@ impl Recognizer for Counting {
     }
 }
 
-fn counting() -> Stream {
-    Stream::new(Box::new(Counting { at: SamplePos(0), pending: Vec::new(), words: 0 }), None, true)
+fn counting(deaf: u32) -> Stream {
+    Stream::new(Box::new(Counting { at: SamplePos(0), pending: Vec::new(), words: 0, deaf }), None, true)
 }
 
 fn begin(dictation: u32) -> ToWorker {
@@ -86,9 +92,13 @@ fn frames(messages: &[ToWorker]) -> Vec<u8> {
     bytes
 }
 
-fn answers(mut from: impl Read) -> (anyhow::Result<()>, Vec<FromWorker>) {
+fn answers(from: impl Read) -> (anyhow::Result<()>, Vec<FromWorker>) {
+    answers_of(from, 0)
+}
+
+fn answers_of(mut from: impl Read, deaf: u32) -> (anyhow::Result<()>, Vec<FromWorker>) {
     let mut out = Vec::new();
-    let ended = serve(&mut from, &mut out, &mut counting());
+    let ended = serve(&mut from, &mut out, &mut counting(deaf));
     let mut out = Cursor::new(out);
     let mut said = Vec::new();
     while let Ok(message) = read_frame(&mut out) {
@@ -128,6 +138,22 @@ fn every_audio_message_is_acknowledged_to_its_end() {
         })
         .collect();
     assert_eq!(heard, [(3, 700), (3, 1600)]);
+}
+
+#[test]
+fn a_stream_without_words_settles_all_but_the_last_half_minute() {
+    let minute = |n: u64| audio(n * 960_000, 960_000);
+    let program: Vec<_> = std::iter::once(begin(1)).chain((0..3).map(minute)).collect();
+    let (_, said) = answers_of(&frames(&program)[..], u32::MAX);
+    let resumes: Vec<_> = said
+        .iter()
+        .filter_map(|m| match m {
+            FromWorker::Heard { up_to, resume, .. } => Some(up_to.since(*resume)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(resumes.len(), 3);
+    assert!(resumes.iter().all(|kept| *kept <= 480_000), "{resumes:?}");
 }
 
 #[test]
