@@ -66,7 +66,7 @@ raise_bus() {
 
 raise_sound() {
     mkdir -p "$stage/pulse"
-    start sound pulseaudio -n --daemonize=no --exit-idle-time=-1 --disallow-exit \
+    start sound pulseaudio -n --resample-method=speex-float-10 --daemonize=no --exit-idle-time=-1 --disallow-exit \
         --realtime=no --high-priority=no --log-target=stderr \
         -L 'module-native-protocol-unix auth-anonymous=1' \
         -L 'module-null-sink sink_name=mic rate=48000 channels=1 sink_properties=device.description=Virtual'
