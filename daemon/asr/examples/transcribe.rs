@@ -43,9 +43,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: transcribe [OPTION VALUE]... MODEL_FOLDER WAV...".into());
     };
     let runtime = Runtime::open(&runtime_path())?;
-    let recognizer = load(&runtime, model, Device::parse(&device, threads)?, &settings)?;
+    let manifest = Manifest::read(model)?;
+    let recognizer = load(&runtime, model, &manifest, Device::parse(&device, threads)?, &settings)?;
     let vad = match vad {
-        true => Vad::load(&runtime, model, &Manifest::read(model)?)?,
+        true => Vad::load(&runtime, model, &manifest)?,
         false => None,
     };
     let mut stream = Stream::new(recognizer, vad, false);

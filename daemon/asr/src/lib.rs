@@ -100,21 +100,22 @@ pub trait Recognizer {
     fn finish(&mut self) -> Result<Belief, AsrError>;
 }
 
-/// Opens the model in `dir` on `device`, as its manifest says.
+/// Opens the model in `dir` on `device`, as its `manifest` says. The caller reads
+/// that, because reading it checks the sums of all files and is wanted once.
 ///
 /// # Errors
 /// Every [`AsrError`] but `Run`.
 pub fn load(
     runtime: &graph::Runtime,
     dir: &Path,
+    manifest: &Manifest,
     device: graph::Device,
     settings: &Settings,
 ) -> Result<Box<dyn Recognizer>, AsrError> {
-    let manifest = Manifest::read(dir)?;
     Ok(match manifest.family {
-        Family::Moonshine => Box::new(Moonshine::load(runtime, dir, &manifest, device, settings)?),
+        Family::Moonshine => Box::new(Moonshine::load(runtime, dir, manifest, device, settings)?),
         Family::CacheAwareCtc | Family::CacheAwareRnnt => {
-            Box::new(CacheAware::load(runtime, dir, &manifest, device, settings)?)
+            Box::new(CacheAware::load(runtime, dir, manifest, device, settings)?)
         }
     })
 }

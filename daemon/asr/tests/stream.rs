@@ -248,7 +248,14 @@ fn the_recognizer_hears_speech_with_what_came_before_it_and_no_silence() {
 fn silence_noise_and_knocks_say_nothing() {
     let Some((model, vad)) = detector() else { return };
     let Some(runtime) = runtime() else { return };
-    let recognizer = load(runtime, &model, Device::Cpu { threads: 1 }, &Settings::default()).unwrap();
+    let recognizer = load(
+        runtime,
+        &model,
+        &Manifest::read(&model).unwrap(),
+        Device::Cpu { threads: 1 },
+        &Settings::default(),
+    )
+    .unwrap();
     let mut stream = Stream::new(recognizer, Some(vad), false);
     let mut knocks = room(5);
     for (i, sample) in knocks.iter_mut().enumerate() {
@@ -265,7 +272,14 @@ fn silence_noise_and_knocks_say_nothing() {
 fn the_default_model_says_the_same_however_the_audio_is_cut_and_in_every_dictation() {
     let (Some((model, vad)), Some(speech)) = (detector(), recording("beckett.wav")) else { return };
     let Some(runtime) = runtime() else { return };
-    let recognizer = load(runtime, &model, Device::Cpu { threads: 1 }, &Settings::default()).unwrap();
+    let recognizer = load(
+        runtime,
+        &model,
+        &Manifest::read(&model).unwrap(),
+        Device::Cpu { threads: 1 },
+        &Settings::default(),
+    )
+    .unwrap();
     let mut stream = Stream::new(recognizer, Some(vad), true);
     let pcm = [speech.as_slice(), &room(2)].concat();
     let whole = said(&mut stream, &pcm, &[1600]);
@@ -277,7 +291,14 @@ fn the_default_model_says_the_same_however_the_audio_is_cut_and_in_every_dictati
 fn speech_to_the_very_last_sample_is_not_lost() {
     let (Some((model, vad)), Some(speech)) = (detector(), recording("beckett.wav")) else { return };
     let Some(runtime) = runtime() else { return };
-    let recognizer = load(runtime, &model, Device::Cpu { threads: 1 }, &Settings::default()).unwrap();
+    let recognizer = load(
+        runtime,
+        &model,
+        &Manifest::read(&model).unwrap(),
+        Device::Cpu { threads: 1 },
+        &Settings::default(),
+    )
+    .unwrap();
     let mut stream = Stream::new(recognizer, Some(vad), false);
     let messages = said(&mut stream, &speech, &[1600]);
     assert!(text(&messages).to_lowercase().trim_end_matches('.').ends_with("better"), "{}", text(&messages));

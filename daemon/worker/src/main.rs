@@ -97,8 +97,9 @@ fn load(args: &Args) -> Result<(Stream, EngineInfo), AsrError> {
     let runtime = Runtime::open(&runtime_path())?;
     let settings =
         Settings { context_seconds: args.context_seconds, chunk_ms: args.chunk_ms, wait_k: args.wait_k };
-    let recognizer = swictation_asr::load(&runtime, &args.model, device, &settings)?;
-    let vad = Vad::load(&runtime, &args.model, &Manifest::read(&args.model)?)?;
+    let manifest = Manifest::read(&args.model)?;
+    let recognizer = swictation_asr::load(&runtime, &args.model, &manifest, device, &settings)?;
+    let vad = Vad::load(&runtime, &args.model, &manifest)?;
     let info = recognizer.info();
     tracing::info!(model = %info.model, provider = %info.provider, precision = %info.precision, "ready");
     Ok((Stream::new(recognizer, vad, args.steps), info))
