@@ -69,7 +69,7 @@ raise_sound() {
     start sound pulseaudio -n --resample-method=speex-float-10 --daemonize=no --exit-idle-time=-1 --disallow-exit \
         --realtime=no --high-priority=no --log-target=stderr \
         -L 'module-native-protocol-unix auth-anonymous=1' \
-        -L 'module-null-sink sink_name=mic rate=48000 channels=1 sink_properties=device.description=Virtual'
+        -L "module-null-sink sink_name=mic rate=${microphone_rate:-48000} channels=1 sink_properties=device.description=Virtual"
     await 20 'the sound server' pactl info
     pactl set-default-sink mic
     pactl set-default-source mic.monitor

@@ -19,7 +19,6 @@ pub mod vocab;
 
 use crate::cache_aware::CacheAware;
 use crate::manifest::{Family, Manifest};
-use crate::moonshine::Moonshine;
 use std::path::{Path, PathBuf};
 use swictation_core::wire::EngineInfo;
 use swictation_core::{SamplePos, Word};
@@ -113,7 +112,7 @@ pub fn load(
     settings: &Settings,
 ) -> Result<Box<dyn Recognizer>, AsrError> {
     Ok(match manifest.family {
-        Family::Moonshine => Box::new(Moonshine::load(runtime, dir, manifest, device, settings)?),
+        Family::Moonshine => moonshine::load(runtime, dir, manifest, device, settings)?,
         Family::CacheAwareCtc | Family::CacheAwareRnnt => {
             Box::new(CacheAware::load(runtime, dir, manifest, device, settings)?)
         }

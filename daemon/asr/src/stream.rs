@@ -3,6 +3,9 @@
 //! [`Stream`] puts voice activity and utterance ends around a [`Recognizer`].
 //! Audio is handled in the detector's frames whatever the cut it comes in, so
 //! the same audio gives the same messages (but for `Heard` and the step times).
+//! With voice activity the frames begin with the first sample that is not zero: a
+//! sound server hands out zeros before anything arrives, and the same speech has
+//! to give the same text however many there were.
 //! While nobody speaks a bounded recognizer is not run at all; a short history
 //! is kept so that its utterance can begin before the detector was sure. A
 //! recognizer that streams without bound hears everything and is never ended
@@ -54,6 +57,8 @@ struct Dictation {
     frozen: u32,
     /// Utterances begin and end by voice activity.
     gated: bool,
+    /// Something other than zeros was heard.
+    sounded: bool,
     /// The end of the last frozen word.
     settled: SamplePos,
     /// The tail of the last hypothesis, to tell changes.
@@ -93,6 +98,7 @@ impl Stream {
             ended: false,
             frozen: typed.len() as u32,
             gated: self.vad.is_some(),
+            sounded: goes_on,
             settled: at,
             tail: Vec::new(),
             step: 0,
@@ -139,6 +145,12 @@ impl Stream {
     }
 
     fn take_in(&mut self, dictation: &mut Dictation, mut pcm: &[f32], out: Out<'_>) -> Result<(), AsrError> {
+        if !dictation.sounded {
+            let silent = pcm.iter().take_while(|v| **v == 0.0).count();
+            dictation.sounded = silent < pcm.len();
+            dictation.end = dictation.end + silent as u64;
+            pcm = &pcm[silent..];
+        }
         while !pcm.is_empty() {
             let (now, later) = pcm.split_at(pcm.len().min(FRAME - dictation.partial.len()));
             dictation.partial.extend_from_slice(now);

@@ -245,6 +245,25 @@ fn the_recognizer_hears_speech_with_what_came_before_it_and_no_silence() {
 }
 
 #[test]
+fn the_same_speech_is_heard_alike_however_late_a_sound_server_begins_to_deliver() {
+    let Some(speech) = recording("beckett.wav") else { return };
+    let speech = [room(1), speech[..3 * SECOND as usize].to_vec(), room(2)].concat();
+    let heard_behind = |zeros: usize| {
+        let Some((_, vad)) = detector() else { return Vec::new() };
+        let counting = Counting::default();
+        let heard = counting.heard.clone();
+        let pcm = [vec![0.0; zeros], speech.clone()].concat();
+        said(&mut Stream::new(Box::new(counting), Some(vad), false), &pcm, &[1600, 77]);
+        let heard = heard.take();
+        heard.into_iter().map(|(begun, audio)| (begun.0 - zeros as u64, audio)).collect::<Vec<_>>()
+    };
+    let at_once = heard_behind(0);
+    for zeros in [1, 700, 48_123] {
+        assert!(heard_behind(zeros) == at_once, "{zeros} zeros before the speech");
+    }
+}
+
+#[test]
 fn silence_noise_and_knocks_say_nothing() {
     let Some((model, vad)) = detector() else { return };
     let Some(runtime) = runtime() else { return };

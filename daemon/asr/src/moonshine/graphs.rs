@@ -14,10 +14,12 @@
 //! inside), `use_cache_branch` bool \[1\], `past_key_values.L.{decoder,encoder}.
 //! {key,value}` f32 \[1, heads, t, width\] → `logits` f32 \[1, u, V\], `present.…`.
 
+use super::beam;
 use super::tokens::{END, START, Tokens};
 use crate::AsrError;
 use crate::graph::{Graph, Value};
 use std::path::Path;
+use std::rc::Rc;
 
 /// A decoded token and the probability the model gave it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,6 +34,32 @@ pub(super) struct Graphs {
     caches: Vec<Cache>,
     vocabulary: usize,
 }
+
+/// Audio to tokens.
+pub(super) trait Decode {
+    /// At most `limit` tokens for `audio`, fewer when `accept` has had enough.
+    /// With a draft, a guess at the result that saves time, the decode is greedy;
+    /// without one it is the best of several rivals, see [`beam`].
+    ///
+    /// # Errors
+    /// `Run` when the graphs fail or give no numbers.
+    fn decode(
+        &mut self,
+        audio: &[f32],
+        draft: Option<&[u32]>,
+        limit: usize,
+        accept: &dyn Fn(&[Token]) -> bool,
+    ) -> Result<Vec<Token>, AsrError>;
+}
+
+/// An audio window as the decoder sees it.
+struct Heard {
+    states: Value,
+    mask: Value,
+}
+
+/// The decoder's caches after some tokens; rivals share what they have in common.
+type Past = Vec<Rc<Value>>;
 
 /// One key or value cache of the decoder.
 struct Cache {
@@ -95,30 +123,22 @@ impl Graphs {
         &self.decoder
     }
 
-    /// Greedy decode of `audio`, at most `limit` tokens or until `accept` has had
-    /// enough; `draft` is a guess at the result and only saves time.
-    pub(super) fn decode(
+    /// Takes the best token every time; `draft` only saves time.
+    fn greedy(
         &mut self,
-        audio: &[f32],
+        heard: &Heard,
         draft: &[u32],
         limit: usize,
-        accept: impl Fn(&[Token]) -> bool,
+        accept: &dyn Fn(&[Token]) -> bool,
     ) -> Result<Vec<Token>, AsrError> {
-        let mask = Value::i64(&[1, audio.len()], vec![1; audio.len()])?;
-        let samples = Value::f32(&[1, audio.len()], audio)?;
-        let inputs = vec![("input_values", &samples), ("attention_mask", &mask)];
-        let states = single(self.encoder.run(inputs, &["last_hidden_state"])?)?;
-
-        let empty = self.caches.iter().map(|c| Value::f32(&[1, c.heads, 0, c.width], Vec::new()));
-        let mut past = empty.collect::<Result<Vec<_>, _>>()?;
-        let logits = self.pass(&[i64::from(START)], &states, &mask, &mut past, false)?;
+        let (logits, mut past) = self.begin(heard)?;
         let mut next = self.best(&logits, 0)?;
         let mut found: Vec<Token> = Vec::new();
 
         let draft = &draft[..draft.len().min(limit)];
         if draft.first() == Some(&next.id) {
-            let ids: Vec<i64> = draft.iter().map(|id| i64::from(*id)).collect();
-            let logits = self.pass(&ids, &states, &mask, &mut past, true)?;
+            let logits;
+            (logits, past) = self.pass(draft, heard, &past, true)?;
             for (i, drafted) in draft.iter().enumerate() {
                 if next.id != *drafted {
                     break;
@@ -135,47 +155,80 @@ impl Graphs {
             if !accept(&found) {
                 break;
             }
-            let logits = self.pass(&[i64::from(next.id)], &states, &mask, &mut past, true)?;
+            let logits;
+            (logits, past) = self.pass(&[next.id], heard, &past, true)?;
             next = self.best(&logits, 0)?;
         }
         Ok(found)
     }
 
-    /// One decoder pass; the caches in `past` are replaced by the new ones.
+    /// The best of several rivals.
+    fn rivals(
+        &mut self,
+        heard: &Heard,
+        limit: usize,
+        accept: &dyn Fn(&[Token]) -> bool,
+    ) -> Result<Vec<Token>, AsrError> {
+        let (logits, past) = self.begin(heard)?;
+        let first = (self.top(&logits, 0, beam::WIDTH)?, past);
+        beam::search(first, limit, accept, |past, token| {
+            let (logits, past) = self.pass(&[token.id], heard, past, true)?;
+            Ok((self.top(&logits, 0, beam::WIDTH)?, past))
+        })
+    }
+
+    fn encode(&mut self, audio: &[f32]) -> Result<Heard, AsrError> {
+        let mask = Value::i64(&[1, audio.len()], vec![1; audio.len()])?;
+        let samples = Value::f32(&[1, audio.len()], audio)?;
+        let inputs = vec![("input_values", &samples), ("attention_mask", &mask)];
+        let states = self.encoder.run(inputs, &["last_hidden_state"])?.into_iter().next();
+        let states = states.ok_or_else(|| AsrError::Run("the encoder gave no states".to_owned()))?;
+        Ok(Heard { states, mask })
+    }
+
+    /// The pass of the start token.
+    fn begin(&mut self, heard: &Heard) -> Result<(Value, Past), AsrError> {
+        let empty =
+            self.caches.iter().map(|c| Value::f32(&[1, c.heads, 0, c.width], Vec::new()).map(Rc::new));
+        let past = empty.collect::<Result<Past, _>>()?;
+        self.pass(&[START], heard, &past, false)
+    }
+
+    /// One decoder pass of `ids` behind `past`: logits, and the caches with `ids` in them.
     fn pass(
         &mut self,
-        ids: &[i64],
-        states: &Value,
-        mask: &Value,
-        past: &mut [Value],
+        ids: &[u32],
+        heard: &Heard,
+        past: &Past,
         cached: bool,
-    ) -> Result<Value, AsrError> {
+    ) -> Result<(Value, Past), AsrError> {
+        let ids: Vec<i64> = ids.iter().map(|id| i64::from(*id)).collect();
         let ids = Value::i64(&[1, ids.len()], ids)?;
         let branch = Value::bool(&[1], [cached])?;
         let mut inputs = vec![
             ("input_ids", &ids),
-            ("encoder_hidden_states", states),
-            ("encoder_attention_mask", mask),
+            ("encoder_hidden_states", &heard.states),
+            ("encoder_attention_mask", &heard.mask),
             ("use_cache_branch", &branch),
         ];
-        inputs.extend(self.caches.iter().zip(past.iter()).map(|(c, v)| (c.input.as_str(), v)));
+        inputs.extend(self.caches.iter().zip(past).map(|(c, v)| (c.input.as_str(), v.as_ref())));
         // The cached branch hands back empty encoder caches: the first ones stay.
+        let stays = |cache: &Cache| cached && cache.fixed;
         let mut wanted = vec!["logits"];
-        wanted.extend(self.caches.iter().filter(|c| !(cached && c.fixed)).map(|c| c.output.as_str()));
+        wanted.extend(self.caches.iter().filter(|c| !stays(c)).map(|c| c.output.as_str()));
         let mut outputs = self.decoder.run(inputs, &wanted)?.into_iter();
-        let logits = outputs.next().ok_or_else(|| AsrError::Run("the decoder gave no logits".to_owned()))?;
-        for (cache, value) in self.caches.iter().zip(past.iter_mut()) {
-            if !(cached && cache.fixed)
-                && let Some(new) = outputs.next()
-            {
-                *value = new;
-            }
-        }
-        Ok(logits)
+        let mut output =
+            || outputs.next().ok_or_else(|| AsrError::Run("the decoder gave too few outputs".to_owned()));
+        let logits = output()?;
+        let next = self.caches.iter().zip(past).map(|(cache, old)| match stays(cache) {
+            true => Ok(Rc::clone(old)),
+            false => output().map(Rc::new),
+        });
+        Ok((logits, next.collect::<Result<Past, _>>()?))
     }
 
     /// Keeps the first `length` positions of the caches that grow.
-    fn truncate(&self, past: &mut [Value], length: usize) -> Result<(), AsrError> {
+    fn truncate(&self, past: &mut Past, length: usize) -> Result<(), AsrError> {
         for (cache, value) in self.caches.iter().zip(past) {
             if cache.fixed {
                 continue;
@@ -187,29 +240,55 @@ impl Graphs {
                 kept.extend_from_slice(&head[..length * cache.width]);
             }
             let shorter = Value::f32(&[1, cache.heads, length, cache.width], kept)?;
-            *value = shorter;
+            *value = Rc::new(shorter);
         }
         Ok(())
     }
 
     /// The most probable token of row `row` of the logits.
     fn best(&self, logits: &Value, row: usize) -> Result<Token, AsrError> {
+        let top = self.top(logits, row, 1)?;
+        top.first().copied().ok_or_else(|| AsrError::Run("the decoder gave no logits".to_owned()))
+    }
+
+    /// The `count` most probable tokens of row `row` of the logits, best first;
+    /// of equals the one with the lower id.
+    fn top(&self, logits: &Value, row: usize, count: usize) -> Result<Vec<Token>, AsrError> {
         let all = logits.floats()?;
         let row = all
             .get(row * self.vocabulary..(row + 1) * self.vocabulary)
             .ok_or_else(|| AsrError::Run("the decoder gave fewer logits than tokens".to_owned()))?;
-        let (id, top) = row
-            .iter()
-            .enumerate()
-            .fold((0, f32::NEG_INFINITY), |best, (id, v)| if *v > best.1 { (id, *v) } else { best });
-        if !top.is_finite() {
+        let mut top: Vec<(f32, usize)> = Vec::with_capacity(count + 1);
+        for (id, logit) in row.iter().enumerate() {
+            if top.len() < count || top.last().is_some_and(|(least, _)| logit > least) {
+                let at = top.partition_point(|(better, _)| better >= logit);
+                top.insert(at, (*logit, id));
+                top.truncate(count);
+            }
+        }
+        let best = top.first().map_or(f32::NAN, |(logit, _)| *logit);
+        let sum: f32 = row.iter().map(|logit| (logit - best).exp()).sum();
+        if !sum.is_finite() {
             return Err(AsrError::Run("the decoder gave numbers that are not finite".to_owned()));
         }
-        let sum: f32 = row.iter().map(|v| (v - top).exp()).sum();
-        Ok(Token { id: id as u32, probability: 1.0 / sum })
+        let token =
+            |(logit, id): (f32, usize)| Token { id: id as u32, probability: (logit - best).exp() / sum };
+        Ok(top.into_iter().map(token).collect())
     }
 }
 
-fn single(values: Vec<Value>) -> Result<Value, AsrError> {
-    values.into_iter().next().ok_or_else(|| AsrError::Run("the encoder gave no states".to_owned()))
+impl Decode for Graphs {
+    fn decode(
+        &mut self,
+        audio: &[f32],
+        draft: Option<&[u32]>,
+        limit: usize,
+        accept: &dyn Fn(&[Token]) -> bool,
+    ) -> Result<Vec<Token>, AsrError> {
+        let heard = self.encode(audio)?;
+        match draft {
+            Some(draft) => self.greedy(&heard, draft, limit, accept),
+            None => self.rivals(&heard, limit, accept),
+        }
+    }
 }

@@ -14,19 +14,22 @@
 //! same step share the time since the step before by their lengths.
 
 mod align;
+mod beam;
 mod graphs;
 mod tokens;
+mod utterance;
 
 use crate::graph::{Device, Graph, Runtime};
 use crate::manifest::{Manifest, Precision};
 use crate::{AsrError, Belief, Recognizer, Settings};
-use graphs::{Graphs, Token};
+use graphs::{Decode, Graphs, Token};
 use std::path::Path;
-use swictation_core::policy::{Candidate, Evidence, key, matches};
+use swictation_core::policy::{Candidate, Evidence, key};
 use swictation_core::time::samples_in_ms;
 use swictation_core::wire::EngineInfo;
 use swictation_core::{SAMPLE_RATE, SamplePos, Word};
 use tokens::Tokens;
+use utterance::{Committed, Said, Utterance};
 
 const DEFAULT_CONTEXT_SECONDS: f32 = 20.0;
 const DEFAULT_CHUNK_MS: u32 = 500;
@@ -51,8 +54,8 @@ const LONGEST_PAUSE: u64 = samples_in_ms(4_000);
 const USUAL_WORD: u64 = samples_in_ms(400);
 
 /// One utterance of Moonshine on one device.
-pub struct Moonshine {
-    graphs: Graphs,
+struct Moonshine<D> {
+    graphs: D,
     tokens: Tokens,
     info: EngineInfo,
     chunk: u64,
@@ -61,98 +64,74 @@ pub struct Moonshine {
     utterance: Utterance,
 }
 
-/// The state of the current utterance.
-#[derive(Default)]
-struct Utterance {
-    /// The window: the last `context` samples at most.
-    audio: Vec<f32>,
-    /// Position of `audio[0]`.
-    start: SamplePos,
-    /// The window begins after the utterance does.
-    cut_off: bool,
-    /// Position after the last sample fed.
-    end: SamplePos,
-    /// Where the next step is due.
-    due: SamplePos,
-    /// Samples heard by the step before.
-    heard: SamplePos,
-    /// Committed words whose audio is still in the window.
-    committed: Vec<Committed>,
-    /// Words behind them as of the last step.
-    tail: Vec<Word>,
-    /// The tokens of the last step.
-    draft: Vec<u32>,
-}
-
-struct Committed {
-    key: String,
-    end: SamplePos,
-}
-
-impl Moonshine {
-    /// Loads the graphs of a manifest of family `moonshine`.
-    pub fn load(
-        runtime: &Runtime,
-        dir: &Path,
-        manifest: &Manifest,
-        device: Device,
-        settings: &Settings,
-    ) -> Result<Self, AsrError> {
-        let context_seconds = settings.context_seconds.unwrap_or(DEFAULT_CONTEXT_SECONDS);
-        let chunk_ms = settings.chunk_ms.unwrap_or(DEFAULT_CHUNK_MS);
-        let wait_k = settings.wait_k.unwrap_or(DEFAULT_WAIT_K);
-        let name = &manifest.name;
-        if !(4.0..=60.0).contains(&context_seconds) {
-            let reason =
-                format!("context_seconds = {context_seconds} does not go with {name}: it takes 4 to 60");
-            return Err(AsrError::Setting(reason));
-        }
-        if !(100..=4000).contains(&chunk_ms) {
-            return Err(AsrError::Setting(format!(
-                "chunk_ms = {chunk_ms} does not go with {name}: it takes 100 to 4000"
-            )));
-        }
-        if wait_k > 20 {
-            return Err(AsrError::Setting(format!(
-                "wait_k = {wait_k} does not go with {name}: it takes 0 to 20"
-            )));
-        }
-        let file = manifest.file(dir, "tokenizer")?;
-        let tokens = Tokens::read(&file)?;
-        let encoder = Graph::open(runtime, &manifest.file(dir, "encoder")?, device)?;
-        let decoder = Graph::open(runtime, &manifest.file(dir, "decoder")?, device)?;
-        let provider = encoder.provider(device);
-        let graphs = Graphs::new(encoder, decoder, &tokens, &file)?;
-        if graphs.is_quantised() != (manifest.precision == Precision::Int8) {
-            let reason = format!(
-                "model.toml says precision = {:?}, but its operators {} integers",
-                manifest.precision.as_str(),
-                if graphs.is_quantised() { "multiply" } else { "do not multiply" }
-            );
-            return Err(AsrError::Model { file: graphs.decoder().path().to_path_buf(), reason });
-        }
-        let info = EngineInfo {
-            model: name.clone(),
-            family: manifest.family.as_str().to_owned(),
-            provider,
-            precision: manifest.precision.as_str().to_owned(),
-            context_seconds,
-            chunk_ms,
-            wait_k: Some(wait_k),
-            unbounded: false,
-        };
-        Ok(Self {
-            graphs,
-            tokens,
-            info,
-            chunk: samples_in_ms(u64::from(chunk_ms)),
-            context: (context_seconds * SAMPLE_RATE as f32) as usize,
-            policy: Evidence::new(wait_k),
-            utterance: Utterance::default(),
-        })
+/// Loads the graphs of a manifest of family `moonshine`.
+///
+/// # Errors
+/// `Model` when a file is not what the manifest says, `Setting` when the model
+/// cannot do what is asked.
+pub fn load(
+    runtime: &Runtime,
+    dir: &Path,
+    manifest: &Manifest,
+    device: Device,
+    settings: &Settings,
+) -> Result<Box<dyn Recognizer>, AsrError> {
+    let context_seconds = settings.context_seconds.unwrap_or(DEFAULT_CONTEXT_SECONDS);
+    let chunk_ms = settings.chunk_ms.unwrap_or(DEFAULT_CHUNK_MS);
+    let wait_k = settings.wait_k.unwrap_or(DEFAULT_WAIT_K);
+    let name = &manifest.name;
+    if !(4.0..=60.0).contains(&context_seconds) {
+        let reason = format!("context_seconds = {context_seconds} does not go with {name}: it takes 4 to 60");
+        return Err(AsrError::Setting(reason));
     }
+    if !(100..=4000).contains(&chunk_ms) {
+        return Err(AsrError::Setting(format!(
+            "chunk_ms = {chunk_ms} does not go with {name}: it takes 100 to 4000"
+        )));
+    }
+    if wait_k > 20 {
+        return Err(AsrError::Setting(format!(
+            "wait_k = {wait_k} does not go with {name}: it takes 0 to 20"
+        )));
+    }
+    let file = manifest.file(dir, "tokenizer")?;
+    let tokens = Tokens::read(&file)?;
+    let encoder = Graph::open(runtime, &manifest.file(dir, "encoder")?, device)?;
+    let decoder = Graph::open(runtime, &manifest.file(dir, "decoder")?, device)?;
+    let provider = encoder.provider(device);
+    let graphs = Graphs::new(encoder, decoder, &tokens, &file)?;
+    if graphs.is_quantised() != (manifest.precision == Precision::Int8) {
+        let reason = format!(
+            "model.toml says precision = {:?}, but its operators {} integers",
+            manifest.precision.as_str(),
+            if graphs.is_quantised() { "multiply" } else { "do not multiply" }
+        );
+        return Err(AsrError::Model { file: graphs.decoder().path().to_path_buf(), reason });
+    }
+    let info = EngineInfo {
+        model: name.clone(),
+        family: manifest.family.as_str().to_owned(),
+        provider,
+        precision: manifest.precision.as_str().to_owned(),
+        context_seconds,
+        chunk_ms,
+        wait_k: Some(wait_k),
+        unbounded: false,
+    };
+    Ok(Box::new(Moonshine {
+        graphs,
+        tokens,
+        info,
+        chunk: samples_in_ms(u64::from(chunk_ms)),
+        context: (context_seconds * SAMPLE_RATE as f32) as usize,
+        policy: Evidence::new(wait_k),
+        utterance: Utterance::default(),
+    }))
+}
 
-    /// Decodes the window up to `heard`, a draft in hand unless it is the `last` time.
+impl<D: Decode> Moonshine<D> {
+    /// Decodes the window up to `heard`: with the step before as a draft, or with
+    /// rivals the `last` time.
     fn decode(&mut self, heard: SamplePos, last: bool) -> Result<Vec<Token>, AsrError> {
         let utterance = &self.utterance;
         let length = heard.since(utterance.start) as usize;
@@ -161,10 +140,10 @@ impl Moonshine {
         }
         let seconds = length as f32 / SAMPLE_RATE as f32;
         let limit = (seconds * MAX_TOKENS_PER_SECOND) as usize + 2;
-        let draft: &[u32] = if last { &[] } else { &utterance.draft };
-        let mut found = self.graphs.decode(&utterance.audio[..length], draft, limit, |found| {
-            repeated(found.iter().map(|t| t.id)).is_none()
-        })?;
+        let audio = &utterance.audio[..length];
+        let accept = |found: &[Token]| repeated(found.iter().map(|t| t.id)).is_none();
+        let draft = if last { None } else { Some(utterance.draft.as_slice()) };
+        let mut found = self.graphs.decode(audio, draft, limit, &accept)?;
         if let Some(once) = repeated(found.iter().map(|t| t.id)) {
             tracing::debug!(tokens = found.len(), "the decoder repeats itself; the repetition is dropped");
             found.truncate(once);
@@ -177,53 +156,21 @@ impl Moonshine {
     fn tail(&self, found: &[Token], heard: SamplePos) -> Vec<Word> {
         let ids: Vec<u32> = found.iter().map(|t| t.id).collect();
         let mut at = 0;
-        let mut said: Vec<(String, f32, Vec<u32>)> = Vec::new();
+        let mut said: Vec<Said> = Vec::new();
         for word in self.tokens.words(&ids) {
             let tokens = &found[at..at + word.tokens];
             at += word.tokens;
             let confidence = tokens.iter().map(|t| t.probability).fold(1.0, f32::min);
             // Notes, dashes and markers alone are no words.
             if word.text.contains(char::is_alphanumeric) {
-                said.push((word.text, confidence, tokens.iter().map(|t| t.id).collect()));
+                let tokens = tokens.iter().map(|t| t.id).collect();
+                said.push(Said { text: word.text, confidence, tokens });
             }
         }
-        let keys: Vec<String> = said.iter().map(|(text, ..)| key(text)).collect();
+        let keys: Vec<String> = said.iter().map(|word| key(&word.text)).collect();
         let committed: Vec<String> = self.utterance.committed.iter().map(|word| word.key.clone()).collect();
         let covered = align::covered(&committed, &keys, self.utterance.cut_off);
-        self.timed(said.split_off(covered), &keys[covered..], heard)
-    }
-
-    /// Words known from the step before keep their times; new ones share the
-    /// time up to the next word that is known. At the end that is what was heard
-    /// since the step before, but no earlier than the word before them ended.
-    fn timed(&self, said: Vec<(String, f32, Vec<u32>)>, keys: &[String], heard: SamplePos) -> Vec<Word> {
-        let utterance = &self.utterance;
-        let before: Vec<String> = utterance.tail.iter().map(|word| key(&word.text)).collect();
-        let before: Vec<&str> = before.iter().map(String::as_str).collect();
-        let now: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let old: Vec<Option<&Word>> =
-            matches(&before, &now).into_iter().map(|from| from.and_then(|i| utterance.tail.get(i))).collect();
-        let letters = |keys: &[String]| keys.iter().map(|k| k.chars().count() as u64 + 1).sum::<u64>();
-        let mut known = utterance.committed.last().map_or(utterance.start, |word| word.end);
-        let mut words = Vec::with_capacity(said.len());
-        for (i, (text, confidence, tokens)) in said.into_iter().enumerate() {
-            let (start, end) = match old[i] {
-                Some(word) => (word.start.max(known), word.end.max(known)),
-                None => {
-                    let next = (i..old.len()).find_map(|j| old[j].map(|word| (j, word.start)));
-                    let from = match next {
-                        Some(_) => known,
-                        None => known.max(utterance.heard.back(self.chunk)).min(heard),
-                    };
-                    let (until, to) = next.unwrap_or((old.len(), heard));
-                    let share = to.since(from) * letters(&keys[i..=i]) / letters(&keys[i..until]);
-                    (from, from + share)
-                }
-            };
-            known = end;
-            words.push(Word { text, glued: false, start, end, confidence, tokens });
-        }
-        words
+        self.utterance.timed(said.split_off(covered), self.chunk, heard)
     }
 
     /// One model step over everything before `heard`; the `last` commits the tail.
@@ -249,6 +196,7 @@ impl Moonshine {
         utterance
             .committed
             .extend(words[..frozen].iter().map(|word| Committed { key: key(&word.text), end: word.end }));
+        utterance.spoken |= frozen > 0;
         utterance.tail = words[frozen..].to_vec();
         let tokens: Vec<u32> = found.iter().map(|t| t.id).collect();
         utterance.draft.clone_from(&tokens);
@@ -260,17 +208,24 @@ impl Moonshine {
     }
 }
 
-impl Recognizer for Moonshine {
+impl<D: Decode> Recognizer for Moonshine<D> {
     fn info(&self) -> EngineInfo {
         self.info.clone()
     }
 
     fn begin(&mut self, at: SamplePos, typed: &[String]) {
         self.policy.begin(at);
-        self.utterance =
-            Utterance { start: at, end: at, heard: at, due: at + self.chunk, ..Utterance::default() };
+        self.utterance = Utterance {
+            start: at,
+            own: at,
+            end: at,
+            heard: at,
+            due: at + self.chunk,
+            ..Utterance::default()
+        };
         for (word, number) in typed.iter().zip(1..) {
             let (key, end) = (key(word), at + number * USUAL_WORD);
+            self.utterance.spoken = true;
             match self.utterance.committed.last_mut() {
                 // Typed without a space before it: the end of the word before.
                 Some(last) if !word.starts_with(' ') => last.key.push_str(&key),
@@ -298,7 +253,8 @@ impl Recognizer for Moonshine {
         }
         utterance.tail.clear();
         utterance.draft.clear();
-        (utterance.end, utterance.heard, utterance.due) = (at, at, at + self.chunk);
+        (utterance.own, utterance.spoken, utterance.end) = (at, false, at);
+        (utterance.heard, utterance.due) = (at, at + self.chunk);
     }
 
     fn feed(&mut self, pcm: &[f32]) {
@@ -316,26 +272,15 @@ impl Recognizer for Moonshine {
     }
 
     fn finish(&mut self) -> Result<Belief, AsrError> {
+        let belief = self.advance(self.utterance.end, true)?;
+        let utterance = &mut self.utterance;
+        if utterance.spoken || utterance.start >= utterance.own {
+            return Ok(belief);
+        }
+        // Somebody spoke and the decoder, pleased with the sentence carried over,
+        // adds nothing to it: a short last word must not go missing.
+        utterance.forget_carried();
         self.advance(self.utterance.end, true)
-    }
-}
-
-impl Utterance {
-    /// Where the window has to begin after a step up to `heard`, when it is full.
-    /// A third of it goes at once: with every step the window began elsewhere in
-    /// a word, and the hypothesis would never settle.
-    fn next_start(&self, heard: SamplePos, context: usize) -> Option<SamplePos> {
-        let full = heard.since(self.start) as usize > context;
-        full.then(|| heard.back(context as u64 * 2 / 3))
-    }
-
-    /// Lets go of the audio before `start` and of the committed words in it.
-    fn trim(&mut self, start: SamplePos) {
-        self.audio.drain(..(start.since(self.start) as usize).min(self.audio.len()));
-        self.start = start;
-        self.cut_off = true;
-        self.committed.retain(|word| word.end > start);
-        self.draft.clear();
     }
 }
 
@@ -353,17 +298,4 @@ fn repeated(ids: impl Iterator<Item = u32>) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_people_repeat_is_kept_and_what_a_lost_decoder_repeats_is_not() {
-        let cycle = |period: u32, length: usize| (0..length as u32).map(move |i| 5 + i % period);
-        assert_eq!(repeated(cycle(1, 11)), None);
-        assert_eq!(repeated(cycle(1, 12)), Some(1));
-        assert_eq!(repeated([9].into_iter().chain(cycle(2, 11))), None);
-        assert_eq!(repeated([9].into_iter().chain(cycle(2, 12))), Some(3));
-        assert_eq!(repeated(cycle(5, 19)), None);
-        assert_eq!(repeated(cycle(5, 20)), Some(5));
-    }
-}
+mod tests;

@@ -57,6 +57,11 @@ impl Tokens {
         Ok(Self { pieces })
     }
 
+    #[cfg(test)]
+    pub(super) fn of(pieces: &[&str]) -> Self {
+        Self { pieces: pieces.iter().map(|piece| piece.as_bytes().to_vec()).collect() }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.pieces.len()
     }
