@@ -18,6 +18,9 @@ fi
 tools=$XDG_CACHE_HOME/swictation/tools
 PATH=$PATH:$tools/bin
 
+# ONNX Runtime writes a device id into the home unless it is told not to.
+export ORT_DISABLE_TELEMETRY=1
+
 say() { printf '== %s\n' "$*"; }
 
 fail() {
