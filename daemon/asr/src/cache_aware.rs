@@ -11,7 +11,7 @@ use crate::decoder::{Ctc, Decoder, Rnnt, Token};
 use crate::encoder::{CacheAwareEncoder, expect_metadata};
 use crate::features::{HOP, LogMel};
 use crate::graph::{Device, Runtime};
-use crate::manifest::{Family, Manifest, Precision, Streaming};
+use crate::manifest::{Family, Manifest, Normalize, Precision, Streaming};
 use crate::vocab::{Vocabulary, Words};
 use crate::{AsrError, Belief, Recognizer, Settings};
 use std::path::Path;
@@ -53,6 +53,9 @@ impl CacheAware {
             return Err(fail(format!("[streaming] {fault}")));
         }
         refuse_other_settings(settings, &streaming, &manifest.name)?;
+        if features.normalize == Normalize::PerFeature {
+            return Err(fail("[features] normalize = \"per_feature\" needs the whole window at once and does not go with a cache-aware model; such models say normalize = \"none\"".to_owned()));
+        }
         let features = LogMel::new(&features)?;
         let vocabulary = Vocabulary::read(&manifest.file(dir, "vocabulary")?)?;
         let encoder = CacheAwareEncoder::open(

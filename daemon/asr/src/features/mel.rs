@@ -10,12 +10,14 @@ const RATE: f64 = swictation_core::time::SAMPLE_RATE as f64;
 const FLOOR: f32 = 1.0 / (1 << 24) as f32;
 
 /// One triangle: the first bin under it and the weights from there on.
+#[derive(Clone)]
 struct Filter {
     first: usize,
     weights: Vec<f32>,
 }
 
 /// A bank of triangular filters over the power spectrum.
+#[derive(Clone)]
 pub(super) struct MelBank(Vec<Filter>);
 
 impl MelBank {

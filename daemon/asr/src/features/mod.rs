@@ -6,10 +6,13 @@
 //! and a frame costs no allocation.
 
 mod mel;
+mod ring;
 mod window;
 
+pub use ring::{Parts, Ring, View};
+
 use crate::AsrError;
-use crate::manifest::{Features, Normalize};
+use crate::manifest::Features;
 use mel::MelBank;
 use realfft::num_complex::Complex32;
 use realfft::{RealFftPlanner, RealToComplex};
@@ -25,7 +28,8 @@ const FFT: usize = 512;
 /// Bins of the power spectrum.
 const BINS: usize = FFT / 2 + 1;
 
-/// Log-mel frames of a stream of samples.
+/// Log-mel frames of a stream of samples, not normalised.
+#[derive(Clone)]
 pub struct LogMel {
     mels: usize,
     windower: Windower,
@@ -35,6 +39,7 @@ pub struct LogMel {
 }
 
 /// One window's way from samples to log-mel, with its buffers.
+#[derive(Clone)]
 struct Spectrum {
     transform: Arc<dyn RealToComplex<f32>>,
     bins: Vec<Complex32>,
@@ -47,13 +52,8 @@ impl LogMel {
     /// The front end that `features` describes.
     ///
     /// # Errors
-    /// `Setting` when the features are of a kind that cannot be computed live.
+    /// `Setting` when the number of bins is not known.
     pub fn new(features: &Features) -> Result<Self, AsrError> {
-        if features.normalize == Normalize::PerFeature {
-            return Err(AsrError::Setting(
-                "[features] normalize = \"per_feature\" needs the whole window at once and does not go with a cache-aware model; such models say normalize = \"none\"".to_owned(),
-            ));
-        }
         if features.mels != 80 && features.mels != 128 {
             let reason =
                 format!("[features] mels = {} is not known; NeMo's models have 80 or 128", features.mels);
@@ -116,6 +116,7 @@ impl Spectrum {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::Normalize;
 
     /// Noise with a tone in it, the same everywhere.
     fn signal(samples: usize) -> Vec<f32> {
@@ -213,11 +214,5 @@ mod tests {
         pcm[300] = f32::NAN;
         pcm[301] = f32::INFINITY;
         assert!(frames(80, &[2000], &pcm).iter().all(|value| value.is_finite()));
-    }
-
-    #[test]
-    fn normalised_features_are_refused() {
-        let error = LogMel::new(&Features { mels: 80, normalize: Normalize::PerFeature }).err();
-        assert!(error.is_some_and(|e| e.to_string().contains("per_feature")));
     }
 }

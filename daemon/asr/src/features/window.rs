@@ -16,6 +16,7 @@ const PREEMPHASIS: f32 = 0.97;
 const PIECE: usize = 10 * HOP;
 
 /// Pre-emphasis, framing and the Hann window over a stream of samples.
+#[derive(Clone)]
 pub(super) struct Windower {
     hann: Vec<f32>,
     /// Pre-emphasised samples that a window to come still needs.
