@@ -14,6 +14,8 @@ mod bad_input;
 mod config_docs;
 // From the microphone to the text in a terminal, with nothing replaced.
 mod dictation;
+// Every family of models through the programs that people use.
+mod families;
 // A daemon that nobody needs takes no time and little memory.
 mod idle;
 // What scripts/setup fetches is whole, or not there.

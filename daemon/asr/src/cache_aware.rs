@@ -8,10 +8,10 @@
 //! others is refused with the values that work.
 
 use crate::decoder::{Ctc, Decoder, Rnnt, Token};
-use crate::encoder::{CacheAwareEncoder, expect_metadata};
+use crate::encoder::{CacheAwareEncoder, expect_metadata, expect_precision};
 use crate::features::{HOP, LogMel};
 use crate::graph::{Device, Runtime};
-use crate::manifest::{Family, Manifest, Normalize, Precision, Streaming};
+use crate::manifest::{Family, Manifest, Normalize, Streaming};
 use crate::vocab::{Vocabulary, Words};
 use crate::{AsrError, Belief, Recognizer, Settings};
 use std::path::Path;
@@ -65,12 +65,7 @@ impl CacheAware {
             streaming,
             features.mels(),
         )?;
-        let quantised = encoder.graph().is_quantised();
-        if quantised != (manifest.precision == Precision::Int8) {
-            let found = if quantised { "multiplies integers" } else { "has no integer operators" };
-            let reason = format!("it {found}; model.toml says precision = {:?}", manifest.precision.as_str());
-            return Err(AsrError::Model { file: encoder.graph().path().to_path_buf(), reason });
-        }
+        expect_precision(encoder.graph(), manifest)?;
         expect_metadata(encoder.graph(), "vocab_size", vocabulary.blank())?;
         let decoder: Box<dyn Decoder> = match manifest.family {
             Family::CacheAwareCtc => {
@@ -79,7 +74,7 @@ impl CacheAware {
             }
             Family::CacheAwareRnnt => {
                 let path = manifest.file(dir, "decoder_joint")?;
-                Box::new(Rnnt::open(runtime, &path, device, encoder.encoded(), &vocabulary)?)
+                Box::new(Rnnt::open(runtime, &path, device, encoder.encoded(), &vocabulary, &[])?)
             }
             other => return Err(fail(format!("family {} is not cache-aware", other.as_str()))),
         };

@@ -54,6 +54,9 @@ pub fn runtime_path() -> PathBuf {
     })
 }
 
+/// What to do when there is no CUDA.
+const WITHOUT_CUDA: &str = "set device = \"cpu\" in config.toml, or set ORT_DYLIB_PATH to a libonnxruntime.so that was built with CUDA";
+
 /// The loaded ONNX Runtime library.
 pub struct Runtime {
     environment: ort::environment::Environment,
@@ -70,7 +73,7 @@ impl Runtime {
             )));
         }
         let builder = ort::init_from(path).map_err(|e| {
-            AsrError::Runtime(format!("ONNX Runtime at {} cannot be used: {e:?}; {advice}", path.display()))
+            AsrError::Runtime(format!("ONNX Runtime at {} cannot be used: {e}; {advice}", path.display()))
         })?;
         let environment = builder.with_name("swictation").with_telemetry(false).build().map_err(|e| {
             AsrError::Runtime(format!("ONNX Runtime at {} does not start: {e}", path.display()))
@@ -170,7 +173,7 @@ impl Graph {
         let mut builder = match device {
             Device::Cpu { .. } => built,
             Device::Cuda(number) => built.with_execution_providers([cuda(number)]).map_err(|e| {
-                AsrError::Device(format!("CUDA device {number} cannot be used: {}", e.message()))
+                AsrError::Device(format!("CUDA device {number} cannot be used: {}; {WITHOUT_CUDA}", e.message()))
             })?,
         };
         let session = builder.commit_from_file(path).map_err(|e| match device {

@@ -6,6 +6,7 @@
 //! no daemon: everything can be run on a WAV file alone (`examples/transcribe.rs`).
 //! Only [`graph`] knows ONNX Runtime.
 
+pub mod buffered;
 pub mod cache_aware;
 pub mod decoder;
 pub mod encoder;
@@ -115,6 +116,9 @@ pub fn load(
         Family::Moonshine => moonshine::load(runtime, dir, manifest, device, settings)?,
         Family::CacheAwareCtc | Family::CacheAwareRnnt => {
             Box::new(CacheAware::load(runtime, dir, manifest, device, settings)?)
+        }
+        Family::BufferedCtc | Family::BufferedRnnt | Family::BufferedTdt => {
+            buffered::load(runtime, dir, manifest, device, settings)?
         }
     })
 }

@@ -35,6 +35,10 @@ pub struct Manifest {
     pub files: BTreeMap<String, ModelFile>,
     /// Streaming geometry, for families whose graph fixes it.
     pub streaming: Option<Streaming>,
+    /// The window of families that hear it anew at every step.
+    pub buffered: Option<Buffered>,
+    /// TDT: frames by which each duration score goes on.
+    pub durations: Option<Vec<u32>>,
     /// Log-mel features, for families that compute them outside the graph.
     pub features: Option<Features>,
 }
@@ -49,6 +53,12 @@ pub enum Family {
     CacheAwareCtc,
     /// NeMo cache-aware streaming FastConformer with an RNNT head.
     CacheAwareRnnt,
+    /// NeMo offline Conformer with a CTC head over a moving window.
+    BufferedCtc,
+    /// NeMo offline Conformer with an RNNT decoder over a moving window.
+    BufferedRnnt,
+    /// NeMo offline Conformer with a TDT decoder over a moving window.
+    BufferedTdt,
 }
 
 impl Family {
@@ -58,6 +68,9 @@ impl Family {
             Self::Moonshine => "moonshine",
             Self::CacheAwareCtc => "cache-aware-ctc",
             Self::CacheAwareRnnt => "cache-aware-rnnt",
+            Self::BufferedCtc => "buffered-ctc",
+            Self::BufferedRnnt => "buffered-rnnt",
+            Self::BufferedTdt => "buffered-tdt",
         }
     }
 }
@@ -142,6 +155,18 @@ impl Streaming {
             format!("left_frames = {left_frames} is no multiple of right_frames + 1 = {}", right_frames + 1)
         })
     }
+}
+
+/// The moving window of an offline encoder; what the settings do not say.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Buffered {
+    /// Mel frames per encoder frame.
+    pub subsampling: u32,
+    /// New audio per step.
+    pub chunk_ms: u32,
+    /// Audio behind the chunk that is heard before its words are believed.
+    pub right_ms: u32,
 }
 
 /// Log-mel features, in NeMo's terms (`AudioToMelSpectrogramPreprocessor`).

@@ -142,7 +142,7 @@ impl Words {
                 tokens: Vec::new(),
             });
             word.text.push_str(part);
-            word.last = token.frame;
+            word.last = token.frame + u64::from(token.duration.max(1)) - 1;
             word.probability += token.probability;
             word.tokens.push(token.id);
         }
@@ -196,7 +196,7 @@ mod tests {
         let vocabulary =
             Vocabulary { pieces: pieces.iter().map(|p| (*p).to_owned()).collect(), file: "v".into() };
         let mut words = Words::new(SamplePos(1000), 1280, typed);
-        let token = |id| Token { id, frame: u64::from(id), probability: 0.5 };
+        let token = |id| Token { id, frame: u64::from(id), duration: 1, probability: 0.5 };
         let steps = (0..pieces.len() as u32).map(|id| {
             words.push(token(id), &vocabulary);
             words.belief(&[token(id)])

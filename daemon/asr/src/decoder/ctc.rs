@@ -31,7 +31,7 @@ impl Decoder for Ctc {
         for t in 0..encoded.frames {
             let (id, probability) = best(row(&scores, t, self.blank + 1)?)?;
             if id != self.blank && id != self.last {
-                tokens.push(Token { id: id as u32, frame: self.frame, probability });
+                tokens.push(Token { id: id as u32, frame: self.frame, duration: 1, probability });
             }
             self.last = id;
             self.frame += 1;

@@ -19,6 +19,8 @@ pub struct Token {
     pub id: u32,
     /// The encoder frame it came out at, from the beginning of the utterance.
     pub frame: u64,
+    /// Frames that it lasts as the model says (TDT), or 1.
+    pub duration: u32,
     /// How sure the model was, 0 to 1.
     pub probability: f32,
 }

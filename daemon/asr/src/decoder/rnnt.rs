@@ -1,9 +1,12 @@
-//! Greedy RNNT on one graph that holds the predictor and the joint.
+//! Greedy RNNT and TDT on one graph that holds the predictor and the joint.
 //!
 //! A call scores all frames of a chunk for the token before; the scores stay
 //! valid until a frame gives a token, because a blank does not move the
 //! predictor. So a chunk costs one call and one more per token, and the encoder's
 //! output goes in as it came out. At most [`MAX_SYMBOLS`] tokens come out of a frame.
+//! A TDT graph (Xu et al., "Token-and-Duration Transducer", 2023) also scores how
+//! many frames to go on by, beyond the chunk if need be (`time_jump` in NeMo's
+//! `tdt_label_looping.py`); with RNNT a token goes on by none and a blank by one.
 
 use super::{Decoder, Token, best, row};
 use crate::AsrError;
@@ -27,14 +30,21 @@ pub struct Rnnt {
     outputs: Vec<String>,
     /// The encoder's output is of another float type than this graph takes.
     converts: bool,
+    /// Frames by which each of TDT's duration scores goes on; none for RNNT.
+    durations: Vec<u32>,
     last: usize,
     predictor: Option<Vec<Value>>,
+    /// The number of the next chunk's first frame.
     frame: u64,
+    /// Frames of the next chunk that a duration has passed already.
+    ahead: usize,
+    /// Tokens that the current frame gave.
+    symbols: usize,
 }
 
 impl Rnnt {
     /// Loads `path`, which takes what the encoder gives at `encoded` and scores
-    /// the pieces of `vocabulary`.
+    /// the pieces of `vocabulary` and, for TDT, the `durations`.
     ///
     /// # Errors
     /// `Model` naming the tensor that does not fit.
@@ -44,6 +54,7 @@ impl Rnnt {
         device: Device,
         encoded: &Socket,
         vocabulary: &Vocabulary,
+        durations: &[u32],
     ) -> Result<Self, AsrError> {
         let graph = Graph::open(runtime, path, device)?;
         let state = |name: &str| name.contains("state");
@@ -77,7 +88,7 @@ impl Rnnt {
                 format!("tensor {:?} leaves open how many tokens it scores", scores.name),
             ));
         };
-        vocabulary.expect_width(classes, path)?;
+        vocabulary.expect_width(classes.saturating_sub(durations.len()), path)?;
         let blank = vocabulary.blank();
         let next: Vec<&crate::graph::Port> =
             graph.outputs.iter().filter(|p| is_float(p) && state(&p.name)).collect();
@@ -104,9 +115,12 @@ impl Rnnt {
             target_length,
             states,
             outputs,
+            durations: durations.to_vec(),
             last: blank,
             predictor: None,
             frame: 0,
+            ahead: 0,
+            symbols: 0,
         })
     }
 
@@ -128,11 +142,25 @@ impl Rnnt {
     }
 }
 
+impl Rnnt {
+    /// Frame `t`'s best token, its probability, and by how many frames to go on.
+    fn read(&self, scores: &[f32], t: usize) -> Result<(usize, f32, usize), AsrError> {
+        let tokens = self.blank + 1;
+        let scores = row(scores, t, tokens + self.durations.len())?;
+        let (id, probability) = best(&scores[..tokens])?;
+        let duration = match self.durations.is_empty() {
+            true => 0,
+            false => self.durations[best(&scores[tokens..])?.0] as usize,
+        };
+        Ok((id, probability, duration))
+    }
+}
+
 impl Decoder for Rnnt {
     fn begin(&mut self) {
         self.last = self.blank;
         self.predictor = None;
-        self.frame = 0;
+        (self.frame, self.ahead, self.symbols) = (0, 0, 0);
     }
 
     fn decode(&mut self, encoded: &Encoded, tokens: &mut Vec<Token>) -> Result<(), AsrError> {
@@ -147,30 +175,37 @@ impl Decoder for Rnnt {
             Some(state) => state,
             None => empty_states(&self.graph, &self.states)?,
         };
-        let (mut t, mut symbols) = (0, 0);
+        let mut t = self.ahead;
         while t < encoded.frames {
             let (scored, next) = self.score(value, &state)?;
             let scores = scored.floats()?;
             // Blanks up to the frame that gives a token.
             let found = loop {
-                if t == encoded.frames {
+                if t >= encoded.frames {
                     break None;
                 }
-                if symbols < MAX_SYMBOLS {
-                    let (id, probability) = best(row(&scores, t, self.blank + 1)?)?;
-                    if id != self.blank {
-                        break Some(Token { id: id as u32, frame: self.frame + t as u64, probability });
-                    }
+                let (id, probability, duration) = self.read(&scores, t)?;
+                if id != self.blank {
+                    break Some((id, probability, duration));
                 }
-                (t, symbols) = (t + 1, 0);
+                t += duration.max(1);
+                self.symbols = 0;
             };
-            if let Some(token) = found {
-                tokens.push(token);
-                self.last = token.id as usize;
-                state = next;
-                symbols += 1;
+            let Some((id, probability, duration)) = found else { break };
+            tokens.push(Token {
+                id: id as u32,
+                frame: self.frame + t as u64,
+                duration: duration.max(1) as u32,
+                probability,
+            });
+            (self.last, state) = (id, next);
+            self.symbols = if duration == 0 { self.symbols + 1 } else { 0 };
+            t += duration;
+            if self.symbols == MAX_SYMBOLS {
+                (t, self.symbols) = (t + 1, 0);
             }
         }
+        self.ahead = t - encoded.frames;
         self.predictor = Some(state);
         self.frame += encoded.frames as u64;
         Ok(())

@@ -6,7 +6,7 @@
 //! a copy nor a second look at old audio. The geometry is a constant of the
 //! graph: a chunk of another size is only allowed at the end of the utterance.
 
-use super::{Socket, expect_metadata, is_float, is_integer, metadata, wrong};
+use super::{Encoded, Socket, expect_metadata, is_float, is_integer, metadata, wrong};
 use crate::AsrError;
 use crate::graph::{Device, Graph, Runtime, Value};
 use crate::manifest::Streaming;
@@ -23,16 +23,6 @@ pub struct CacheAwareEncoder {
     pending: Vec<f32>,
     window: Vec<f32>,
     ended: bool,
-}
-
-/// What one call of the graph gave.
-#[derive(Debug)]
-pub struct Encoded {
-    /// What the graph computed: encoder states `[1, D, T]`, or log probabilities
-    /// `[1, T, V]` of a graph with a CTC head.
-    pub value: Value,
-    /// How many of the T frames are real.
-    pub frames: usize,
 }
 
 /// The ports of the graph: `inputs` and `outputs` hold the three caches (attention,

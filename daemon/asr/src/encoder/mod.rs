@@ -6,11 +6,24 @@
 //! and the tensor, never a guess.
 
 mod cache_aware;
+mod offline;
 
-pub use cache_aware::{CacheAwareEncoder, Encoded};
+pub use cache_aware::CacheAwareEncoder;
+pub use offline::OfflineEncoder;
 
 use crate::AsrError;
 use crate::graph::{Graph, Port, Value};
+use crate::manifest::{Manifest, Precision};
+
+/// What one call of an encoder gave.
+#[derive(Debug)]
+pub struct Encoded {
+    /// What the graph computed: encoder states `[1, D, T]`, or log probabilities
+    /// `[1, T, V]` of a graph with a CTC head.
+    pub value: Value,
+    /// How many of the T frames are real.
+    pub frames: usize,
+}
 
 /// A port of a graph with a known meaning and a known shape.
 #[derive(Clone, Debug)]
@@ -112,4 +125,14 @@ pub(crate) fn expect_metadata(graph: &Graph, key: &str, wanted: usize) -> Result
         }
         _ => Ok(()),
     }
+}
+
+/// The graph must compute as `model.toml` says it does.
+pub(crate) fn expect_precision(graph: &Graph, manifest: &Manifest) -> Result<(), AsrError> {
+    let quantised = graph.is_quantised();
+    if quantised == (manifest.precision == Precision::Int8) {
+        return Ok(());
+    }
+    let found = if quantised { "multiplies integers" } else { "has no integer operators" };
+    Err(wrong(graph, format!("it {found}; model.toml says precision = {:?}", manifest.precision.as_str())))
 }

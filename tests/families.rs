@@ -1,0 +1,76 @@
+//! Every family of models through the programs that people use.
+//!
+//! The libraries' own tests compare every step with NeMo's; here it is seen that
+//! nothing is lost between them and a person: model.toml, worker, pipes, daemon.
+
+use serde_json::Value;
+use swictation_tests::programs::{Home, recording, root, runtime, toy};
+
+/// A toy model of every family, its golden, and what `transcribe` says of it.
+const FAMILIES: [(&str, &str, &str); 4] = [
+    ("att70_6-rnnt", "rnnt", "cache-aware-rnnt"),
+    ("att70_6-ctc", "ctc", "cache-aware-ctc"),
+    ("buffered-tdt", "20-1-1", "buffered-tdt"),
+    ("buffered-ctc", "20-1-1", "buffered-ctc"),
+];
+
+fn golden(model: &str, run: &str) -> Value {
+    let text = std::fs::read_to_string(toy(model).join("golden.json")).unwrap();
+    serde_json::from_str::<Value>(&text).unwrap()[run].take()
+}
+
+#[test]
+fn transcribe_gives_the_tokens_and_the_text_that_nemo_gives() {
+    if runtime().is_none() {
+        return;
+    }
+    for (model, run, _) in FAMILIES {
+        for clip in ["beckett", "two_cities_28s"] {
+            let Some(wav) = recording(&format!("{clip}.wav")) else { return };
+            let golden = golden(model, &format!("{clip}.{run}"));
+            let (home, folder) = (Home::new(), toy(model));
+            let args = [
+                "transcribe",
+                "--json",
+                "--steps",
+                "--model",
+                folder.to_str().unwrap(),
+                wav.to_str().unwrap(),
+            ];
+            let ran = home.run("swictation", &args);
+            assert_eq!(ran.code, 0, "{model}: {ran:?}");
+            let lines: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let steps = || lines.iter().filter(|line| line["type"] == "step");
+            for (key, golden) in [("tokens", &golden["tokens"]), ("frames", &golden["frames"])] {
+                let all: Vec<Value> =
+                    steps().flat_map(|step| step[key].as_array().unwrap().clone()).collect();
+                assert_eq!(&Value::from(all), golden, "{model}, {clip}: {key}");
+            }
+            assert_eq!(lines.last().unwrap()["text"], golden["text"], "{model}, {clip}");
+        }
+    }
+}
+
+#[test]
+fn the_daemon_types_what_nemo_gives() {
+    if runtime().is_none() {
+        return;
+    }
+    for (model, run, _) in FAMILIES {
+        let Some(wav) = recording("beckett.wav") else { return };
+        let home = Home::new();
+        home.configure(&format!("model = {:?}\ndevice = \"cpu\"\n", toy(model)));
+        let source = format!("wav:{}", wav.display());
+        let ran = home.run("swictationd", &["--no-bus", "--typist", "stdout", "--source", &source]);
+        assert_eq!(ran.code, 0, "{model}: {ran:?}");
+        assert_eq!(ran.out.trim(), golden(model, &format!("beckett.{run}"))["text"], "{model}");
+    }
+}
+
+#[test]
+fn every_family_that_can_be_loaded_is_described_for_the_people_who_write_a_manifest() {
+    let readme = std::fs::read_to_string(root().join("models/README.md")).unwrap();
+    for (.., family) in FAMILIES {
+        assert!(readme.contains(family), "models/README.md does not mention {family}");
+    }
+}
