@@ -6,16 +6,19 @@
 use serde_json::Value;
 use swictation_tests::programs::{Home, recording, root, runtime, toy};
 
-/// A toy model of every family, its golden, and what `transcribe` says of it.
-const FAMILIES: [(&str, &str, &str); 4] = [
-    ("att70_6-rnnt", "rnnt", "cache-aware-rnnt"),
-    ("att70_6-ctc", "ctc", "cache-aware-ctc"),
-    ("buffered-tdt", "20-1-1", "buffered-tdt"),
-    ("buffered-ctc", "20-1-1", "buffered-ctc"),
+/// A toy model of every family and layout, the folder and the name of its golden,
+/// and its family.
+const FAMILIES: [(&str, &str, &str, &str); 6] = [
+    ("att70_6-rnnt", "att70_6-rnnt", "rnnt", "cache-aware-rnnt"),
+    ("att70_6-rnnt-split", "att70_6-rnnt", "rnnt", "cache-aware-rnnt"),
+    ("att70_6-ctc", "att70_6-ctc", "ctc", "cache-aware-ctc"),
+    ("buffered-tdt", "buffered-tdt", "20-1-1", "buffered-tdt"),
+    ("buffered-tdt-split", "buffered-tdt", "20-1-1", "buffered-tdt"),
+    ("buffered-ctc", "buffered-ctc", "20-1-1", "buffered-ctc"),
 ];
 
-fn golden(model: &str, run: &str) -> Value {
-    let text = std::fs::read_to_string(toy(model).join("golden.json")).unwrap();
+fn golden(folder: &str, run: &str) -> Value {
+    let text = std::fs::read_to_string(toy(folder).join("golden.json")).unwrap();
     serde_json::from_str::<Value>(&text).unwrap()[run].take()
 }
 
@@ -24,10 +27,10 @@ fn transcribe_gives_the_tokens_and_the_text_that_nemo_gives() {
     if runtime().is_none() {
         return;
     }
-    for (model, run, _) in FAMILIES {
+    for (model, goldens, run, _) in FAMILIES {
         for clip in ["beckett", "two_cities_28s"] {
             let Some(wav) = recording(&format!("{clip}.wav")) else { return };
-            let golden = golden(model, &format!("{clip}.{run}"));
+            let golden = golden(goldens, &format!("{clip}.{run}"));
             let (home, folder) = (Home::new(), toy(model));
             let args = [
                 "transcribe",
@@ -56,14 +59,14 @@ fn the_daemon_types_what_nemo_gives() {
     if runtime().is_none() {
         return;
     }
-    for (model, run, _) in FAMILIES {
+    for (model, goldens, run, _) in FAMILIES {
         let Some(wav) = recording("beckett.wav") else { return };
         let home = Home::new();
         home.configure(&format!("model = {:?}\ndevice = \"cpu\"\n", toy(model)));
         let source = format!("wav:{}", wav.display());
         let ran = home.run("swictationd", &["--no-bus", "--typist", "stdout", "--source", &source]);
         assert_eq!(ran.code, 0, "{model}: {ran:?}");
-        assert_eq!(ran.out.trim(), golden(model, &format!("beckett.{run}"))["text"], "{model}");
+        assert_eq!(ran.out.trim(), golden(goldens, &format!("beckett.{run}"))["text"], "{model}");
     }
 }
 

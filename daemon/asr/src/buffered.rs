@@ -63,8 +63,8 @@ pub fn load(
     expect_precision(encoder.graph(), manifest)?;
     expect_metadata(encoder.graph(), "vocab_size", vocabulary.blank())?;
     let transducer = |durations: &[u32]| -> Result<Box<dyn Decoder>, AsrError> {
-        let path = manifest.file(dir, "decoder_joint")?;
-        Ok(Box::new(Rnnt::open(runtime, &path, device, encoder.encoded(), &vocabulary, durations)?))
+        let encoded = encoder.encoded();
+        Ok(Box::new(Rnnt::load(runtime, dir, manifest, device, encoded, &vocabulary, durations)?))
     };
     let decoder: Box<dyn Decoder> = match manifest.family {
         Family::BufferedCtc => {

@@ -73,8 +73,8 @@ impl CacheAware {
                 Box::new(Ctc::new(vocabulary.blank()))
             }
             Family::CacheAwareRnnt => {
-                let path = manifest.file(dir, "decoder_joint")?;
-                Box::new(Rnnt::open(runtime, &path, device, encoder.encoded(), &vocabulary, &[])?)
+                let encoded = encoder.encoded();
+                Box::new(Rnnt::load(runtime, dir, manifest, device, encoded, &vocabulary, &[])?)
             }
             other => return Err(fail(format!("family {} is not cache-aware", other.as_str()))),
         };

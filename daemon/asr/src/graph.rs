@@ -173,7 +173,10 @@ impl Graph {
         let mut builder = match device {
             Device::Cpu { .. } => built,
             Device::Cuda(number) => built.with_execution_providers([cuda(number)]).map_err(|e| {
-                AsrError::Device(format!("CUDA device {number} cannot be used: {}; {WITHOUT_CUDA}", e.message()))
+                AsrError::Device(format!(
+                    "CUDA device {number} cannot be used: {}; {WITHOUT_CUDA}",
+                    e.message()
+                ))
             })?,
         };
         let session = builder.commit_from_file(path).map_err(|e| match device {

@@ -4,6 +4,7 @@
 //! into chunks gives the tokens of the whole. A token is never taken back.
 
 mod ctc;
+mod joint;
 mod rnnt;
 
 pub use ctc::Ctc;

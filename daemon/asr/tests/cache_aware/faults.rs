@@ -157,7 +157,8 @@ fn a_manifest_that_does_not_fit_the_graph_is_refused() {
     says(&replaced(model, "\"none\"", "\"per_feature\""), &["per_feature", "cache-aware"]);
     says(&replaced(model, "\"fp32\"", "\"int8\""), &["encoder-model.onnx", "precision"]);
     says(&replaced(model, "[streaming]", "[streaming]\nlook_ahead = 3"), &["model.toml", "look_ahead"]);
-    says(&replaced(model, "decoder_joint =", "joiner ="), &["model.toml", "decoder_joint"]);
+    says(&replaced(model, "decoder_joint =", "joint ="), &["model.toml", "decoder_joint"]);
+    says(&replaced(model, "decoder_joint =", "joiner ="), &["model.toml", "\"decoder\""]);
 }
 
 #[test]
