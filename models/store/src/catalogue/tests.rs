@@ -95,6 +95,23 @@ fn what_is_wrong_is_said_with_file_line_and_key() {
 }
 
 #[test]
+fn a_wheel_is_a_package_of_a_version_and_nothing_else() {
+    let sum = "0f".repeat(32);
+    let url = "url = \"http://localhost/vocab.txt\"";
+    for (package, sum) in [("../toy", sum.as_str()), ("toy\\n--index-url", &sum), ("-r", &sum), ("toy", "0f")]
+    {
+        let wheel = format!(
+            "wheel = {{ package = \"{package}\", version = \"1\", sha256 = \"{sum}\", member = \"a\" }}"
+        );
+        let said = said(url, &wheel);
+        assert!(
+            said.contains("line 9: models.toy: files: \"vocab.txt\" needs a wheel with a plain"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn the_built_in_catalogue_is_sound_and_pins_what_is_known() {
     let catalogue = Catalogue::built_in().unwrap();
     assert!(catalogue.get("moonshine-tiny-en").is_some());
