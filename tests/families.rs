@@ -4,7 +4,7 @@
 //! nothing is lost between them and a person: model.toml, worker, pipes, daemon.
 
 use serde_json::Value;
-use swictation_tests::programs::{Home, recording, root, runtime, toy};
+use swictation_tests::programs::{Home, recording, root, runtime, silence, toy};
 
 /// A toy model of every family and layout, the folder and the name of its golden,
 /// and its family.
@@ -75,5 +75,33 @@ fn every_family_that_can_be_loaded_is_described_for_the_people_who_write_a_manif
     let readme = std::fs::read_to_string(root().join("models/README.md")).unwrap();
     for (.., family) in FAMILIES {
         assert!(readme.contains(family), "models/README.md does not mention {family}");
+    }
+}
+
+#[test]
+fn every_model_of_the_catalogue_has_a_manifest_that_the_worker_can_read() {
+    let catalogue = std::fs::read_to_string(root().join("models/catalogue.toml")).unwrap();
+    let catalogue: toml::Table = catalogue.parse().unwrap();
+    let models = catalogue["models"].as_table().unwrap();
+    assert!(models.len() > 2);
+    let home = Home::new();
+    let wav = silence(&home, 1600);
+    if runtime().is_none() {
+        return;
+    }
+    for (name, entry) in models {
+        let folder = home.path("data/swictation/models").join(name);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("model.toml"), entry["manifest"].as_str().unwrap()).unwrap();
+        let args = ["transcribe", "--model", folder.to_str().unwrap(), wav.to_str().unwrap()];
+        let ran = home.run("swictation", &args);
+        // The text is read to its end; what is missing is the files it names.
+        assert!(ran.err.contains("cannot be opened"), "{name}: {ran:?}");
+        let fetched: Vec<&str> =
+            entry["files"].as_array().unwrap().iter().filter_map(|f| f["path"].as_str()).collect();
+        let manifest: toml::Table = entry["manifest"].as_str().unwrap().parse().unwrap();
+        for (role, file) in manifest["files"].as_table().unwrap() {
+            assert!(fetched.contains(&file["path"].as_str().unwrap()), "{name}: nothing fetches {role}");
+        }
     }
 }

@@ -439,6 +439,11 @@ fn the_command_line_links_neither_rules_nor_sound() {
 }
 
 #[test]
+fn daemon_and_worker_link_nothing_that_goes_to_a_network() {
+    assert_without(&["swictation-daemon", "swictation-worker"], &["ureq", "rustls", "swictation-models"]);
+}
+
+#[test]
 fn core_depends_on_four_crates_and_no_more() {
     let Some(graph) = dependencies() else { return };
     let allowed = ["postcard", "serde", "thiserror", "toml"].map(str::to_owned);
@@ -454,7 +459,8 @@ fn crates_point_one_way() {
         ("swictation-asr", &["swictation-core"]),
         ("swictation-worker", &["swictation-asr", "swictation-core"]),
         ("swictation-daemon", &["swictation-control", "swictation-core"]),
-        ("swictation-cli", &["swictation-control"]),
+        ("swictation-models", &[]),
+        ("swictation-cli", &["swictation-control", "swictation-models"]),
         ("swictation-tests", &[]),
     ] {
         let own: Vec<&str> = graph[name]

@@ -1,4 +1,4 @@
-//! The command line: verbs for the daemon, and one for a file.
+//! The command line: verbs for the daemon, one for a file, and those for models.
 //!
 //! Also the source of the shell completions, which a test keeps current; so
 //! nothing here may depend on anything but clap and the contract.
@@ -33,6 +33,8 @@ pub(crate) enum Verb {
     Quit,
     /// Print the words of an audio file; needs no daemon
     Transcribe(Transcribe),
+    /// List, fetch, check and remove models; needs no daemon
+    Model(Model),
 }
 
 /// How to show the status.
@@ -64,4 +66,46 @@ pub(crate) struct Transcribe {
     /// Feed the audio as fast as it was spoken
     #[arg(long)]
     realtime: bool,
+}
+
+/// What to do with models.
+#[derive(Debug, Group)]
+pub(crate) struct Model {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) verb: ModelVerb,
+}
+
+/// What to do with models.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelVerb {
+    /// List the models that are installed and those that can be had
+    List {
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show all that is known of a model
+    Info {
+        /// The name of the model
+        name: String,
+    },
+    /// Fetch a model and install it; goes on where it broke off the last time
+    Get {
+        /// The name of the model
+        name: String,
+        /// The hub to fetch from, instead of $HF_ENDPOINT or huggingface.co
+        #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+        from: Option<String>,
+    },
+    /// Hold the files of a model, or of all models, against their SHA-256 sums
+    Verify {
+        /// The name of the model
+        name: Option<String>,
+    },
+    /// Remove a model, and what is there of one that was not fetched to its end
+    Remove {
+        /// The name of the model
+        name: String,
+    },
 }

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io;
 use swictation_control::exit;
+use swictation_models::StoreError;
 use zbus::DBusError;
 
 /// A message for a person, and the code of [`exit`] that goes with it.
@@ -40,6 +41,18 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(e: StoreError) -> Failure {
+        let code = match e {
+            StoreError::Name(_) => exit::USAGE,
+            StoreError::Catalogue(_) => exit::CONFIGURATION,
+            StoreError::Absent(_) | StoreError::Damaged(_) => exit::MODEL,
+            StoreError::Fetch(_) | StoreError::Local(_) => exit::FAILURE,
+        };
+        Failure::new(code, e.to_string())
     }
 }
 

@@ -2,11 +2,14 @@
 //!
 //! Meant for a hotkey, so it does nothing it need not: one thread, one call, no
 //! introspection and no cache of properties. It knows the contract and nothing
-//! of speech; the verb that needs a model is passed on to swictationd.
+//! of speech; the verb that needs a model is passed on to swictationd, and those that
+//! fetch and remove models need no daemon.
 
 mod args;
 mod failure;
 mod follow;
+mod model;
+mod progress;
 mod show;
 
 use args::{Args, Verb};
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let done = match args.verb {
         Verb::Transcribe(_) => Err(transcribe()),
+        Verb::Model(model) => model::run(model.verb),
         verb => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -63,6 +67,7 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Status(args::Status { follow: true, .. }) => return follow::follow(&connection).await,
         Verb::Status(args::Status { json, .. }) => return status(&connection, json).await,
         Verb::Transcribe(_) => return Err(transcribe()),
+        Verb::Model(model) => return model::run(model.verb),
     };
     let activates = matches!(verb, Verb::Start | Verb::Toggle);
     match answer {
