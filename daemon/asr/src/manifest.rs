@@ -37,6 +37,8 @@ pub struct Manifest {
     pub streaming: Option<Streaming>,
     /// Log-mel features, for families that compute them outside the graph.
     pub features: Option<Features>,
+    /// How an attention decoder is made to stream.
+    pub aed: Option<Aed>,
 }
 
 /// A known way of putting graphs together.
@@ -49,6 +51,8 @@ pub enum Family {
     CacheAwareCtc,
     /// NeMo cache-aware streaming FastConformer with an RNNT head.
     CacheAwareRnnt,
+    /// NeMo attention encoder-decoder (Canary), streamed by Wait-k or AlignAtt.
+    Aed,
 }
 
 impl Family {
@@ -58,6 +62,7 @@ impl Family {
             Self::Moonshine => "moonshine",
             Self::CacheAwareCtc => "cache-aware-ctc",
             Self::CacheAwareRnnt => "cache-aware-rnnt",
+            Self::Aed => "aed",
         }
     }
 }
@@ -142,6 +147,39 @@ impl Streaming {
             format!("left_frames = {left_frames} is no multiple of right_frames + 1 = {}", right_frames + 1)
         })
     }
+}
+
+/// How an attention decoder streams, in NeMo's terms (`AEDStreamingDecodingConfig`).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Aed {
+    /// Mel frames (10 ms) per encoder frame.
+    pub subsampling: u32,
+    /// New audio per step (`chunk_secs`), rounded down to encoder frames.
+    pub chunk_ms: u32,
+    /// Audio that the encoder hears in advance (`right_context_secs`), rounded likewise.
+    pub right_ms: u32,
+    /// Which rule says when a token may come out (`streaming_policy`).
+    pub policy: Policy,
+    /// Chunks to hear before the first token (`waitk_lagging`), for both policies.
+    pub wait_k: u32,
+    /// AlignAtt: encoder frames that must follow the one a token attends to (`alignatt_thr`).
+    pub alignatt_frames: u32,
+    /// Pieces that the decoder begins with: task, languages, punctuation and the like.
+    pub prompt: Vec<String>,
+    /// The piece that ends a transcript.
+    pub end: String,
+}
+
+/// When the token of an attention decoder may come out before all audio is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Policy {
+    /// One token per chunk, after the first few.
+    #[serde(rename = "wait-k")]
+    WaitK,
+    /// Tokens that attend to audio far enough from the newest.
+    #[serde(rename = "alignatt")]
+    AlignAtt,
 }
 
 /// Log-mel features, in NeMo's terms (`AudioToMelSpectrogramPreprocessor`).

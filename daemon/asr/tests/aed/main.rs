@@ -1,0 +1,6 @@
+//! The attention decoders on a toy model: parity with NeMo, its limits, bad models.
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod toy;
