@@ -157,7 +157,7 @@ impl Aed {
             let said = (from.saturating_sub(first) as usize * frame).min(size);
             self.ring.begin_after(said);
             (self.origin, self.windows) = (begin + said, 0);
-            self.transcript = Transcript::new(&self.rules);
+            self.transcript.begin_anew(&self.rules);
             self.words.complete();
         }
         Ok(true)

@@ -22,6 +22,8 @@ const SINK_FRAMES: usize = 8;
 const FIRST_REPETITION: usize = 8;
 /// Period of a repetition, and how many times make one.
 const REPETITIONS: [(usize, usize); 3] = [(1, 5), (2, 3), (3, 3)];
+/// Tokens of the longest of them.
+const LONGEST_REPETITION: usize = 9;
 
 /// What the decoder would say next.
 pub(super) struct Next {
@@ -79,6 +81,9 @@ pub(super) struct Transcript<C> {
     /// The prompt, then the tokens let out.
     tokens: Vec<u32>,
     cache: Option<C>,
+    /// The same, and some of what was said before the decoder began anew: a decoder
+    /// that goes on repeating itself is found out at once.
+    recent: Vec<u32>,
     /// Audio before this frame is said.
     said: u64,
 }
@@ -95,7 +100,13 @@ pub(super) enum Outcome {
 impl<C> Transcript<C> {
     /// Nothing said yet.
     pub(super) fn new(rules: &Rules) -> Self {
-        Self { tokens: rules.prompt.clone(), cache: None, said: 0 }
+        Self { tokens: rules.prompt.clone(), cache: None, recent: rules.prompt.clone(), said: 0 }
+    }
+
+    /// The decoder begins anew.
+    pub(super) fn begin_anew(&mut self, rules: &Rules) {
+        self.recent.drain(..self.recent.len().saturating_sub(LONGEST_REPETITION));
+        (self.tokens, self.cache, self.said) = (rules.prompt.clone(), None, 0);
     }
 
     /// The tokens that the cache does not hold yet.
@@ -148,11 +159,13 @@ impl Rules {
             if transcript.tokens.len() + RESERVE > MOST_TOKENS && begins_word(id) {
                 return Ok(Outcome::Anew(transcript.said));
             }
-            transcript.tokens.push(id);
             transcript.said = transcript.said.max(window.first + attended as u64 + 1);
-            if repeats(&transcript.tokens) {
+            transcript.recent.push(id);
+            if repeats(&transcript.recent) {
+                transcript.recent.pop();
                 return Ok(Outcome::Anew(transcript.said));
             }
+            transcript.tokens.push(id);
             transcript.cache = Some(cache);
             out.push(Token { id, frame: window.first + frame as u64, probability });
             if transcript.tokens.len() == MOST_TOKENS {

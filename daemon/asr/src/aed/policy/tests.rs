@@ -153,6 +153,22 @@ fn a_decoder_that_repeats_itself_begins_anew_behind_what_it_attended_to() {
 }
 
 #[test]
+fn a_decoder_that_goes_on_repeating_itself_is_found_out_at_once() {
+    let rules = rules(Policy::AlignAtt);
+    let mut transcript = Transcript::new(&rules);
+    let window = Window { frames: 24, used: 24, first: 0, whole: true, last: true };
+    let mut said = Vec::new();
+    for before in [6, 0, 0] {
+        let says = [&speech(before, 9)[..], &[(50, 14); 9][..]].concat();
+        let mut script = Script { says, frames: 24, fed: Vec::new() };
+        let outcome = rules.step(&mut script, &mut transcript, &window, |_| false, &mut said).unwrap();
+        assert_eq!(outcome, Outcome::Anew(15));
+        transcript.begin_anew(&rules);
+    }
+    assert_eq!(said.len(), 6 + 4);
+}
+
+#[test]
 fn a_full_buffer_ends_with_the_word_that_is_being_said() {
     let full = MOST_TOKENS - PROMPT.len();
     let mut says = speech(400, 20);
