@@ -8,13 +8,15 @@ use swictation_tests::programs::{Home, recording, root, runtime, silence, toy};
 
 /// A toy model of every family and layout, the folder and the name of its golden,
 /// and its family.
-const FAMILIES: [(&str, &str, &str, &str); 6] = [
+const FAMILIES: [(&str, &str, &str, &str); 8] = [
     ("att70_6-rnnt", "att70_6-rnnt", "rnnt", "cache-aware-rnnt"),
     ("att70_6-rnnt-split", "att70_6-rnnt", "rnnt", "cache-aware-rnnt"),
     ("att70_6-ctc", "att70_6-ctc", "ctc", "cache-aware-ctc"),
     ("buffered-tdt", "buffered-tdt", "20-1-1", "buffered-tdt"),
     ("buffered-tdt-split", "buffered-tdt", "20-1-1", "buffered-tdt"),
     ("buffered-ctc", "buffered-ctc", "20-1-1", "buffered-ctc"),
+    ("aed", "aed", "aed", "aed"),
+    ("aed-alignatt8", "aed", "aed-alignatt8", "aed"),
 ];
 
 fn golden(folder: &str, run: &str) -> Value {
@@ -45,6 +47,10 @@ fn transcribe_gives_the_tokens_and_the_text_that_nemo_gives() {
             let lines: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             let steps = || lines.iter().filter(|line| line["type"] == "step");
             for (key, golden) in [("tokens", &golden["tokens"]), ("frames", &golden["frames"])] {
+                // Attention decoders give a token no frame of its own.
+                if golden.is_null() {
+                    continue;
+                }
                 let all: Vec<Value> =
                     steps().flat_map(|step| step[key].as_array().unwrap().clone()).collect();
                 assert_eq!(&Value::from(all), golden, "{model}, {clip}: {key}");

@@ -6,6 +6,7 @@
 //! no daemon: everything can be run on a WAV file alone (`examples/transcribe.rs`).
 //! Only [`graph`] knows ONNX Runtime.
 
+pub mod aed;
 pub mod buffered;
 pub mod cache_aware;
 pub mod decoder;
@@ -18,6 +19,7 @@ pub mod stream;
 pub mod vad;
 pub mod vocab;
 
+use crate::aed::Aed;
 use crate::cache_aware::CacheAware;
 use crate::manifest::{Family, Manifest};
 use std::path::{Path, PathBuf};
@@ -120,5 +122,6 @@ pub fn load(
         Family::BufferedCtc | Family::BufferedRnnt | Family::BufferedTdt => {
             buffered::load(runtime, dir, manifest, device, settings)?
         }
+        Family::Aed => Box::new(Aed::load(runtime, dir, manifest, device, settings)?),
     })
 }

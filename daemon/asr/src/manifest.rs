@@ -41,6 +41,8 @@ pub struct Manifest {
     pub durations: Option<Vec<u32>>,
     /// Log-mel features, for families that compute them outside the graph.
     pub features: Option<Features>,
+    /// How an attention decoder is made to stream.
+    pub aed: Option<Aed>,
 }
 
 /// A known way of putting graphs together.
@@ -59,6 +61,8 @@ pub enum Family {
     BufferedRnnt,
     /// NeMo offline Conformer with a TDT decoder over a moving window.
     BufferedTdt,
+    /// NeMo attention encoder-decoder (Canary), streamed by Wait-k or AlignAtt.
+    Aed,
 }
 
 impl Family {
@@ -71,6 +75,7 @@ impl Family {
             Self::BufferedCtc => "buffered-ctc",
             Self::BufferedRnnt => "buffered-rnnt",
             Self::BufferedTdt => "buffered-tdt",
+            Self::Aed => "aed",
         }
     }
 }
@@ -167,6 +172,39 @@ pub struct Buffered {
     pub chunk_ms: u32,
     /// Audio behind the chunk that is heard before its words are believed.
     pub right_ms: u32,
+}
+
+/// How an attention decoder streams, in NeMo's terms (`AEDStreamingDecodingConfig`).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Aed {
+    /// Mel frames (10 ms) per encoder frame.
+    pub subsampling: u32,
+    /// New audio per step (`chunk_secs`), rounded down to encoder frames.
+    pub chunk_ms: u32,
+    /// Audio that the encoder hears in advance (`right_context_secs`), rounded likewise.
+    pub right_ms: u32,
+    /// Which rule says when a token may come out (`streaming_policy`).
+    pub policy: Policy,
+    /// Chunks to hear before the first token (`waitk_lagging`), for both policies.
+    pub wait_k: u32,
+    /// AlignAtt: encoder frames that must follow the one a token attends to (`alignatt_thr`).
+    pub alignatt_frames: u32,
+    /// Pieces that the decoder begins with: task, languages, punctuation and the like.
+    pub prompt: Vec<String>,
+    /// The piece that ends a transcript.
+    pub end: String,
+}
+
+/// When the token of an attention decoder may come out before all audio is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Policy {
+    /// One token per chunk, after the first few.
+    #[serde(rename = "wait-k")]
+    WaitK,
+    /// Tokens that attend to audio far enough from the newest.
+    #[serde(rename = "alignatt")]
+    AlignAtt,
 }
 
 /// Log-mel features, in NeMo's terms (`AudioToMelSpectrogramPreprocessor`).

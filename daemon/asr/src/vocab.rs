@@ -1,7 +1,7 @@
 //! Tokens to words.
 //!
-//! A vocabulary file has one `piece id` a line in the order of the ids, the blank
-//! last; a piece that begins a word begins with "▁". [`Words`] puts the pieces
+//! A vocabulary file has one `piece id` a line in the order of the ids, where the
+//! decoder has a blank, that last; a piece that begins a word begins with "▁". [`Words`] puts the pieces
 //! of a stream together. A greedy decoder takes no token back, so a word is
 //! frozen as soon as the next one begins; only the newest may still get a piece.
 //! Pieces in angle brackets steer the model and are never typed.
@@ -22,11 +22,33 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// Reads a vocabulary file (`vocab.txt`, `tokens.txt`).
+    /// Reads a vocabulary file (`vocab.txt`, `tokens.txt`) that ends with the blank.
     ///
     /// # Errors
     /// `Model` naming the line that is missing, doubled or not of the form `piece id`.
     pub fn read(file: &Path) -> Result<Self, AsrError> {
+        let new = Self::parse(file, false)?;
+        match new.pieces.last() {
+            Some(blank) if is_special(blank) && new.pieces.len() > 1 => Ok(new),
+            _ => {
+                let line = new.pieces.len();
+                let reason = format!("line {line}: the last piece must be the blank, such as <blk>");
+                Err(AsrError::Model { file: file.to_path_buf(), reason })
+            }
+        }
+    }
+
+    /// Reads a vocabulary file of a decoder that has no blank. A piece may be there
+    /// more than once: NeMo's `AggregateTokenizer` puts those of several languages
+    /// one after the other.
+    ///
+    /// # Errors
+    /// `Model` naming the line that is missing or not of the form `piece id`.
+    pub fn read_without_blank(file: &Path) -> Result<Self, AsrError> {
+        Self::parse(file, true)
+    }
+
+    fn parse(file: &Path, doubled: bool) -> Result<Self, AsrError> {
         let fail = |reason: String| AsrError::Model { file: file.to_path_buf(), reason };
         let text = std::fs::read_to_string(file).map_err(|e| fail(format!("cannot be read: {e}")))?;
         let mut seen = HashMap::new();
@@ -47,22 +69,39 @@ impl Vocabulary {
                     "{piece:?} is a byte; vocabularies with single bytes are not supported"
                 ));
             }
-            if let Some(before) = seen.insert(piece, i + 1) {
+            if let Some(before) = seen.insert(piece, i + 1).filter(|_| !doubled) {
                 return fail(format!("{piece:?} is already on line {before}"));
             }
             pieces.push(piece.to_owned());
         }
-        match pieces.last() {
-            Some(blank) if is_special(blank) && pieces.len() > 1 => {
-                Ok(Self { pieces, file: file.to_path_buf() })
-            }
-            _ => Err(fail(format!("line {}: the last piece must be the blank, such as <blk>", pieces.len()))),
-        }
+        Ok(Self { pieces, file: file.to_path_buf() })
     }
 
     /// The blank's number, which is the number of all other pieces.
     pub fn blank(&self) -> usize {
         self.pieces.len() - 1
+    }
+
+    /// The number of pieces.
+    pub fn size(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// The token of a piece, the first of several.
+    ///
+    /// # Errors
+    /// `Model` when there is no such piece.
+    pub fn token(&self, piece: &str) -> Result<u32, AsrError> {
+        let found = self.pieces.iter().position(|known| known == piece);
+        found.and_then(|id| u32::try_from(id).ok()).ok_or_else(|| AsrError::Model {
+            file: self.file.clone(),
+            reason: format!("there is no piece {piece:?}, which model.toml asks for"),
+        })
+    }
+
+    /// Whether a token begins a word.
+    pub fn begins_word(&self, id: u32) -> bool {
+        self.piece(id).starts_with(WORD_START)
     }
 
     /// The graph at `graph` scores `width` tokens, which must be these pieces.

@@ -39,7 +39,7 @@ pub trait Decoder {
 /// # Errors
 /// `Run` when a score is not a number: the model or the device is broken, and
 /// the first token would win without a word.
-fn best(scores: &[f32]) -> Result<(usize, f32), AsrError> {
+pub(crate) fn best(scores: &[f32]) -> Result<(usize, f32), AsrError> {
     let mut best = (0, f32::NEG_INFINITY);
     for (id, &score) in scores.iter().enumerate() {
         if score.is_nan() {

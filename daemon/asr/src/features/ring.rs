@@ -107,6 +107,15 @@ impl Ring {
         (self.start, self.stepped, self.ended) = (0, false, false);
     }
 
+    /// Begins a new stream with what follows the first `samples` of the window.
+    pub fn begin_after(&mut self, samples: usize) {
+        let mut rest = self.audio.split_off(samples.min(self.audio.len()));
+        rest.append(&mut self.coming);
+        let ended = self.ended;
+        self.begin();
+        (self.coming, self.ended) = (rest, ended);
+    }
+
     /// Takes in samples; one that is no number counts as silence.
     pub fn feed(&mut self, pcm: &[f32]) {
         self.coming.extend(pcm.iter().map(|v| if v.is_finite() { *v } else { 0.0 }));
@@ -266,6 +275,22 @@ mod tests {
         assert_eq!(sizes[5], PARTS);
         let last = sizes.last().unwrap();
         assert_eq!((last.right, last.left + last.chunk), (0, PARTS.left + PARTS.chunk + PARTS.right));
+    }
+
+    #[test]
+    fn a_stream_begun_anew_is_one_of_what_is_left() {
+        let pcm = signal(12 * SECOND);
+        let mut ring = Ring::new(&features(Normalize::PerFeature), PARTS).unwrap();
+        ring.feed(&pcm);
+        ring.end();
+        let seen: usize = std::iter::from_fn(|| ring.step()).take(5).map(|view| view.parts.chunk).sum();
+        let left = PARTS.left.min(seen - PARTS.chunk);
+        let begin = seen - PARTS.chunk - left + 1280;
+        ring.begin_after(1280);
+        let rest: Vec<View> = std::iter::from_fn(|| ring.step()).collect();
+        let expected = views(&pcm[begin..], SECOND);
+        assert_eq!(rest.len(), expected.len());
+        assert!(rest.iter().zip(&expected).all(|(a, b)| a.features == b.features && a.last == b.last));
     }
 
     #[test]

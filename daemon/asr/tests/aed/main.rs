@@ -1,0 +1,10 @@
+//! The attention decoders on a toy model: parity with NeMo, its limits, bad models.
+
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod toy;
