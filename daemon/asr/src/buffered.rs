@@ -60,7 +60,7 @@ pub fn load(
     let vocabulary = Vocabulary::read(&manifest.file(dir, "vocabulary")?)?;
     let path = manifest.file(dir, "encoder")?;
     let encoder = OfflineEncoder::open(runtime, &path, device, &features, buffered.subsampling as usize)?;
-    expect_precision(encoder.graph(), manifest)?;
+    expect_precision(&[encoder.graph()], manifest)?;
     expect_metadata(encoder.graph(), "vocab_size", vocabulary.blank())?;
     let transducer = |durations: &[u32]| -> Result<Box<dyn Decoder>, AsrError> {
         let encoded = encoder.encoded();

@@ -65,7 +65,7 @@ impl CacheAware {
             streaming,
             features.mels(),
         )?;
-        expect_precision(encoder.graph(), manifest)?;
+        expect_precision(&[encoder.graph()], manifest)?;
         expect_metadata(encoder.graph(), "vocab_size", vocabulary.blank())?;
         let decoder: Box<dyn Decoder> = match manifest.family {
             Family::CacheAwareCtc => {

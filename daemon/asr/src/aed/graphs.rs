@@ -133,6 +133,11 @@ impl Graphs {
         })
     }
 
+    /// Encoder and decoder.
+    pub(super) fn both(&self) -> [&Graph; 2] {
+        [&self.encoder, &self.decoder]
+    }
+
     /// The encoder's graph, for what it says about itself.
     pub(super) fn encoder(&self) -> &Graph {
         &self.encoder

@@ -77,7 +77,7 @@ impl Aed {
         if rules.policy == Policy::AlignAtt {
             graphs.expect_attention()?;
         }
-        expect_precision(graphs.encoder(), manifest)?;
+        expect_precision(&graphs.both(), manifest)?;
         let info = EngineInfo {
             model: manifest.name.clone(),
             family: manifest.family.as_str().to_owned(),

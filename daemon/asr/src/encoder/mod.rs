@@ -77,6 +77,15 @@ impl Socket {
         Err(wrong(graph, reason))
     }
 
+    /// How many tokens are scored here, where a graph ends in a CTC head.
+    pub(crate) fn classes(&self, graph: &Graph) -> Result<usize, AsrError> {
+        let Self { name, shape, .. } = self;
+        shape.last().and_then(|width| usize::try_from(*width).ok()).ok_or_else(|| {
+            let reason = format!("tensor {name:?} has the shape {shape:?}; log probabilities [1, T, tokens] of a CTC head are expected");
+            wrong(graph, reason)
+        })
+    }
+
     /// A tensor of floats in this port's type.
     pub(crate) fn floats(&self, shape: &[usize], data: impl Into<Vec<f32>>) -> Result<Value, AsrError> {
         match self.dtype.as_str() {
@@ -127,12 +136,14 @@ pub(crate) fn expect_metadata(graph: &Graph, key: &str, wanted: usize) -> Result
     }
 }
 
-/// The graph must compute as `model.toml` says it does.
-pub(crate) fn expect_precision(graph: &Graph, manifest: &Manifest) -> Result<(), AsrError> {
-    let quantised = graph.is_quantised();
-    if quantised == (manifest.precision == Precision::Int8) {
+/// A model's graphs must compute as `model.toml` says they do: one of them multiplies
+/// integers, or none does. The file at fault is named, or the first one.
+pub(crate) fn expect_precision(graphs: &[&Graph], manifest: &Manifest) -> Result<(), AsrError> {
+    let quantised = graphs.iter().find(|graph| graph.is_quantised());
+    if quantised.is_some() == (manifest.precision == Precision::Int8) {
         return Ok(());
     }
-    let found = if quantised { "multiplies integers" } else { "has no integer operators" };
-    Err(wrong(graph, format!("it {found}; model.toml says precision = {:?}", manifest.precision.as_str())))
+    let found = if quantised.is_some() { "multiplies integers" } else { "has no integer operators" };
+    let reason = format!("it {found}; model.toml says precision = {:?}", manifest.precision.as_str());
+    quantised.or(graphs.first()).map_or(Ok(()), |graph| Err(wrong(graph, reason)))
 }

@@ -76,11 +76,7 @@ impl OfflineEncoder {
     /// # Errors
     /// `Model` when the output cannot be such scores.
     pub fn classes(&self) -> Result<usize, AsrError> {
-        let Socket { name, shape, .. } = &self.encoded;
-        shape.last().and_then(|width| usize::try_from(*width).ok()).ok_or_else(|| {
-            let reason = format!("tensor {name:?} has the shape {shape:?}; log probabilities [1, T, tokens] of a CTC head are expected");
-            wrong(&self.graph, reason)
-        })
+        self.encoded.classes(&self.graph)
     }
 
     /// Encodes a whole window.

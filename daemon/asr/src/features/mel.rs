@@ -4,21 +4,21 @@
 //! 1 kHz and logarithmic above. Only the few bins under each triangle are kept.
 
 use super::{BINS, FFT};
+use std::sync::Arc;
 
 const RATE: f64 = swictation_core::time::SAMPLE_RATE as f64;
 /// Added before the logarithm, so that silence has a finite value.
 const FLOOR: f32 = 1.0 / (1 << 24) as f32;
 
 /// One triangle: the first bin under it and the weights from there on.
-#[derive(Clone)]
 struct Filter {
     first: usize,
     weights: Vec<f32>,
 }
 
-/// A bank of triangular filters over the power spectrum.
+/// A bank of triangular filters over the power spectrum; clones share it.
 #[derive(Clone)]
-pub(super) struct MelBank(Vec<Filter>);
+pub(super) struct MelBank(Arc<[Filter]>);
 
 impl MelBank {
     /// `mels` filters from 0 Hz to half the sample rate.

@@ -77,12 +77,13 @@ impl Ring {
     /// # Errors
     /// `Setting` for features that are not known.
     pub fn new(features: &Features, wanted: Parts) -> Result<Self, AsrError> {
+        let stream = LogMel::new(features)?;
         Ok(Self {
             wanted,
             there: Parts { left: 0, chunk: 0, right: 0 },
             normalize: features.normalize,
-            stream: LogMel::new(features)?,
-            edge: LogMel::new(features)?,
+            edge: stream.clone(),
+            stream,
             frames: Vec::new(),
             audio: Vec::new(),
             start: 0,

@@ -7,6 +7,7 @@
 
 use super::{FFT, HOP, WINDOW};
 use std::f64::consts::TAU;
+use std::sync::Arc;
 
 /// Share of the sample before that pre-emphasis takes away.
 const PREEMPHASIS: f32 = 0.97;
@@ -18,7 +19,7 @@ const PIECE: usize = 10 * HOP;
 /// Pre-emphasis, framing and the Hann window over a stream of samples.
 #[derive(Clone)]
 pub(super) struct Windower {
-    hann: Vec<f32>,
+    hann: Arc<[f32]>,
     /// Pre-emphasised samples that a window to come still needs.
     pending: Vec<f32>,
     previous: f32,
@@ -78,7 +79,7 @@ impl Windower {
         let mut from = 0;
         while let Some(samples) = self.pending.get(from..from + WINDOW) {
             frame.fill(0.0);
-            for ((out, sample), weight) in frame[SIDE..].iter_mut().zip(samples).zip(&self.hann) {
+            for ((out, sample), weight) in frame[SIDE..].iter_mut().zip(samples).zip(self.hann.iter()) {
                 *out = sample * weight;
             }
             ready(frame);

@@ -115,12 +115,9 @@ impl Graphs {
         Ok(Self { encoder, decoder, caches, vocabulary })
     }
 
-    pub(super) fn is_quantised(&self) -> bool {
-        self.encoder.is_quantised() || self.decoder.is_quantised()
-    }
-
-    pub(super) fn decoder(&self) -> &Graph {
-        &self.decoder
+    /// Encoder and decoder.
+    pub(super) fn both(&self) -> [&Graph; 2] {
+        [&self.encoder, &self.decoder]
     }
 
     /// Takes the best token every time; `draft` only saves time.

@@ -19,8 +19,9 @@ mod graphs;
 mod tokens;
 mod utterance;
 
+use crate::encoder::expect_precision;
 use crate::graph::{Device, Graph, Runtime};
-use crate::manifest::{Manifest, Precision};
+use crate::manifest::Manifest;
 use crate::{AsrError, Belief, Recognizer, Settings};
 use graphs::{Decode, Graphs, Token};
 use std::path::Path;
@@ -100,14 +101,7 @@ pub fn load(
     let decoder = Graph::open(runtime, &manifest.file(dir, "decoder")?, device)?;
     let provider = encoder.provider(device);
     let graphs = Graphs::new(encoder, decoder, &tokens, &file)?;
-    if graphs.is_quantised() != (manifest.precision == Precision::Int8) {
-        let reason = format!(
-            "model.toml says precision = {:?}, but its operators {} integers",
-            manifest.precision.as_str(),
-            if graphs.is_quantised() { "multiply" } else { "do not multiply" }
-        );
-        return Err(AsrError::Model { file: graphs.decoder().path().to_path_buf(), reason });
-    }
+    expect_precision(&graphs.both(), manifest)?;
     let info = EngineInfo {
         model: name.clone(),
         family: manifest.family.as_str().to_owned(),

@@ -4,6 +4,7 @@ use crate::toy;
 use std::fs;
 use std::path::Path;
 use swictation_asr::{AsrError, Settings};
+use swictation_tests::{need, programs};
 use tempfile::TempDir;
 
 /// A copy of the toy model, without the hashes that would find the damage first.
@@ -201,4 +202,17 @@ fn a_decoder_that_gives_no_numbers_is_refused() {
     bytes[middle..middle + 16].fill(0xff);
     fs::write(&file, bytes).unwrap();
     says(&fault(dir.path(), &Settings::default()), &["decoder-xatt-model.onnx", "not a number"]);
+}
+
+#[test]
+fn one_graph_of_another_precision_is_refused() {
+    let quantised = programs::root().join("../shared/fixtures/aed/decoder-xatt-model.int8.onnx");
+    let there = need("the fixture aed/decoder-xatt-model.int8.onnx", quantised.exists());
+    if !there || toy::runtime().is_none() {
+        return;
+    }
+    let dir = copy();
+    fs::copy(quantised, dir.path().join("decoder.int8.onnx")).unwrap();
+    edit(&dir.path().join("model.toml"), |text| text.replace("decoder-xatt-model.onnx", "decoder.int8.onnx"));
+    says(&fault(dir.path(), &Settings::default()), &["decoder.int8.onnx", "multiplies integers", "fp32"]);
 }
