@@ -74,6 +74,9 @@ impl Vocabulary {
             }
             pieces.push(piece.to_owned());
         }
+        if pieces.is_empty() {
+            return Err(fail("holds no pieces".to_owned()));
+        }
         Ok(Self { pieces, file: file.to_path_buf() })
     }
 

@@ -88,11 +88,13 @@ enum Decoder {
     Flac(Box<claxon::FlacReader<Input>>),
 }
 
-/// An open file of samples.
-struct Recording {
+/// An open file of samples; public so that it can be fuzzed without a thread.
+pub struct Recording {
     name: String,
-    rate: u32,
-    channels: u16,
+    /// Samples per second and channel, as the file says.
+    pub rate: u32,
+    /// Interleaved channels, as the file says.
+    pub channels: u16,
     decoder: Decoder,
     /// Interleaved samples that were decoded and not asked for yet.
     decoded: Vec<f32>,
@@ -102,16 +104,23 @@ impl Recording {
     fn open(path: &Path) -> Result<Self, AudioError> {
         let stdin = path.as_os_str() == "-";
         let name = if stdin { "standard input".to_owned() } else { path.display().to_string() };
+        if stdin {
+            return Self::new(name, Box::new(io::stdin()));
+        }
         let failed = |reason: String| AudioError::File { path: name.clone(), reason };
-        let mut input: Input = if stdin {
-            Box::new(io::stdin())
-        } else {
-            let file = std::fs::File::open(path).map_err(|e| failed(e.to_string()))?;
-            if file.metadata().is_ok_and(|about| about.is_dir()) {
-                return Err(failed("it is a directory".to_owned()));
-            }
-            Box::new(io::BufReader::new(file))
-        };
+        let file = std::fs::File::open(path).map_err(|e| failed(e.to_string()))?;
+        if file.metadata().is_ok_and(|about| about.is_dir()) {
+            return Err(failed("it is a directory".to_owned()));
+        }
+        Self::new(name, Box::new(io::BufReader::new(file)))
+    }
+
+    /// Reads what the file says of itself, and its first samples.
+    ///
+    /// # Errors
+    /// `File` when it is neither WAV nor FLAC, or damaged; `Empty` without samples.
+    pub fn new(name: String, mut input: Box<dyn Read>) -> Result<Self, AudioError> {
+        let failed = |reason: String| AudioError::File { path: name.clone(), reason };
         let mut magic = [0; 4];
         input.read_exact(&mut magic).map_err(|_| failed(unknown()))?;
         let (decoder, rate, channels) = if &magic == b"fLaC" {
@@ -137,7 +146,10 @@ impl Recording {
     }
 
     /// Appends up to `frames` frames; false when the file ended before that many.
-    fn read(&mut self, frames: usize, into: &mut Vec<f32>) -> Result<bool, AudioError> {
+    ///
+    /// # Errors
+    /// `File` when it is damaged; what was read before is appended all the same.
+    pub fn read(&mut self, frames: usize, into: &mut Vec<f32>) -> Result<bool, AudioError> {
         let wanted = frames * usize::from(self.channels);
         let mut more = Ok(true);
         while self.decoded.len() < wanted && matches!(more, Ok(true)) {
