@@ -19,6 +19,15 @@ const FAMILIES: [(&str, &str, &str, &str); 8] = [
     ("aed-alignatt8", "aed", "aed-alignatt8", "aed"),
 ];
 
+/// What is configured of the folder that has several contexts, the golden of the export
+/// that has it, and its latency.
+const CONTEXTS: [(&str, &str, u32); 4] = [
+    ("latency_ms = 80", "att70_0-rnnt", 80),
+    ("latency_ms = 560", "att70_6-rnnt", 560),
+    ("latency_ms = 2000", "att70_13-rnnt", 1120),
+    ("context_seconds = 20.16\nlatency_ms = 600", "att252_6-rnnt", 560),
+];
+
 fn golden(folder: &str, run: &str) -> Value {
     let text = std::fs::read_to_string(toy(folder).join("golden.json")).unwrap();
     serde_json::from_str::<Value>(&text).unwrap()[run].take()
@@ -73,6 +82,59 @@ fn the_daemon_types_what_nemo_gives() {
         let ran = home.run("swictationd", &["--no-bus", "--typist", "stdout", "--source", &source]);
         assert_eq!(ran.code, 0, "{model}: {ran:?}");
         assert_eq!(ran.out.trim(), golden(goldens, &format!("beckett.{run}"))["text"], "{model}");
+    }
+}
+
+#[test]
+fn transcribe_gives_nemos_tokens_of_every_context_that_a_folder_has() {
+    if runtime().is_none() {
+        return;
+    }
+    for (settings, goldens, latency) in CONTEXTS {
+        for clip in ["beckett", "two_cities_28s"] {
+            let Some(wav) = recording(&format!("{clip}.wav")) else { return };
+            let (golden, home) = (golden(goldens, &format!("{clip}.rnnt")), Home::new());
+            home.configure(&format!("model = {:?}\ndevice = \"cpu\"\n{settings}\n", toy("att-all-rnnt")));
+            let ran = home.run("swictation", &["transcribe", "--json", "--steps", wav.to_str().unwrap()]);
+            assert_eq!(ran.code, 0, "{settings}: {ran:?}");
+            let lines: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            for key in ["tokens", "frames"] {
+                let steps = lines.iter().filter(|line| line["type"] == "step");
+                let all: Vec<Value> = steps.flat_map(|step| step[key].as_array().unwrap().clone()).collect();
+                assert_eq!(Value::from(all), golden[key], "{settings}, {clip}: {key}");
+            }
+            let last = lines.last().unwrap();
+            assert_eq!((&last["text"], &last["latency_ms"]), (&golden["text"], &Value::from(latency)));
+        }
+    }
+}
+
+#[test]
+fn the_daemon_types_what_nemo_gives_in_every_context_and_refuses_others_with_a_reason() {
+    if runtime().is_none() {
+        return;
+    }
+    let Some(wav) = recording("beckett.wav") else { return };
+    let source = format!("wav:{}", wav.display());
+    let run = |settings: &str| {
+        let home = Home::new();
+        home.configure(&format!("model = {:?}\ndevice = \"cpu\"\n{settings}\n", toy("att-all-rnnt")));
+        home.run("swictationd", &["--no-bus", "--typist", "stdout", "--source", &source])
+    };
+    for (settings, goldens, _) in CONTEXTS {
+        let ran = run(settings);
+        assert_eq!(ran.code, 0, "{settings}: {ran:?}");
+        assert_eq!(ran.out.trim(), golden(goldens, "beckett.rnnt")["text"], "{settings}");
+    }
+    for (settings, reason) in [
+        ("latency_ms = 79", "80, 560, 1120"),
+        ("latency_ms = 100\nchunk_ms = 560", "chunk_ms = 560"),
+        ("policy = \"agreement\"", "never change"),
+        ("wait_k = 1", "never change"),
+    ] {
+        let ran = run(settings);
+        assert_eq!(ran.code, 6, "{settings}: {ran:?}");
+        assert!(ran.err.contains(reason), "{settings}: {}", ran.err);
     }
 }
 

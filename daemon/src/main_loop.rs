@@ -457,6 +457,7 @@ fn shown(engine: &session::Engine) -> Engine {
             precision: info.precision.clone(),
             context_seconds: f64::from(info.context_seconds),
             chunk_ms: info.chunk_ms,
+            latency_ms: info.latency_ms.unwrap_or(0),
         },
     }
 }

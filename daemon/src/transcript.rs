@@ -81,6 +81,7 @@ impl<W: Write> Transcript<W> {
             "provider": info.map(|i| i.provider.as_str()),
             "precision": info.map(|i| i.precision.as_str()),
             "context_seconds": info.map(|i| round(f64::from(i.context_seconds))),
+            "latency_ms": info.and_then(|i| i.latency_ms),
             "rtf": if duration > 0.0 { round(took / duration) } else { 0.0 },
         });
         self.line(&line)

@@ -124,6 +124,7 @@ fn engine() -> Engine {
         precision: "int8".into(),
         context_seconds: 5.6,
         chunk_ms: 80,
+        latency_ms: 160,
     }
 }
 

@@ -1,7 +1,7 @@
 //! WAV files in, words with their times out, as a dictation would have them.
 //!
-//! `transcribe [--chunk-ms N] [--wait-k N] [--context-seconds S] [--no-vad]
-//! [--threads N] [--device cpu|cuda:N] MODEL_FOLDER WAV...`
+//! `transcribe [--chunk-ms N] [--wait-k N] [--context-seconds S] [--latency-ms N]
+//! [--policy NAME] [--no-vad] [--threads N] [--device cpu|cuda:N] MODEL_FOLDER WAV...`
 //! prints a line per word: file, audio heard when the word was committed, the
 //! word's beginning and end (seconds), utterance, word; and a line `total` per
 //! file with seconds of audio, processor seconds, steps, words held back in all
@@ -33,6 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--chunk-ms" => settings.chunk_ms = Some(value()?.parse()?),
             "--wait-k" => settings.wait_k = Some(value()?.parse()?),
             "--context-seconds" => settings.context_seconds = Some(value()?.parse()?),
+            "--latency-ms" => settings.latency_ms = Some(value()?.parse()?),
+            "--policy" => settings.policy = Some(value()?.parse()?),
             "--threads" => threads = value()?.parse()?,
             "--device" => device = value()?,
             "--no-vad" => vad = false,

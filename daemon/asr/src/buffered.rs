@@ -10,10 +10,12 @@ use crate::decoder::{Ctc, Decoder, Rnnt, Token};
 use crate::encoder::{Encoded, OfflineEncoder, expect_metadata, expect_precision};
 use crate::features::{HOP, Parts, Ring, View};
 use crate::graph::{Device, Runtime};
+use crate::latency::split;
 use crate::manifest::{Buffered, Family, Manifest};
 use crate::vocab::{Vocabulary, Words};
 use crate::{AsrError, Belief, Recognizer, Settings};
 use std::path::Path;
+use swictation_core::policy::Policy;
 use swictation_core::wire::EngineInfo;
 use swictation_core::{SAMPLE_RATE, SamplePos};
 
@@ -84,7 +86,8 @@ pub fn load(
         provider: encoder.graph().provider(device),
         precision: manifest.precision.as_str().to_owned(),
         context_seconds: parts.left as f32 / SAMPLE_RATE as f32,
-        chunk_ms: (parts.chunk * 1000 / SAMPLE_RATE as usize) as u32,
+        chunk_ms: milliseconds(parts.chunk),
+        latency_ms: Some(milliseconds(parts.chunk + parts.right)),
         wait_k: settings.wait_k,
         unbounded: true,
     };
@@ -110,17 +113,19 @@ pub fn load(
 
 /// The window that is asked for, in whole encoder frames.
 fn parts(settings: &Settings, model: &Buffered, frame: usize, name: &str) -> Result<Parts, AsrError> {
-    let context = settings.context_seconds.unwrap_or(DEFAULT_CONTEXT_SECONDS);
-    let chunk_ms = settings.chunk_ms.unwrap_or(model.chunk_ms);
-    let right_ms = match settings.wait_k {
-        Some(k) => k.saturating_mul(chunk_ms),
-        None => model.right_ms,
+    let why = match settings.policy {
+        Some(Policy::AlignAtt) => "its decoder has no attention",
+        Some(Policy::Hold) => "it never says that an utterance is over, and its words never change",
+        _ => "its words never change once they are there",
     };
+    settings.expect_policy(&[Policy::WaitK], name, why)?;
+    let context = settings.context_seconds.unwrap_or(DEFAULT_CONTEXT_SECONDS);
+    let frame_ms = milliseconds(frame);
+    let (chunk_ms, right_ms) = sizes(settings, model, frame_ms, name)?;
     let refused = |reason: String| Err(AsrError::Setting(reason));
     if !(2.0..=60.0).contains(&context) {
         return refused(format!("context_seconds = {context} does not go with {name}: it takes 2 to 60"));
     }
-    let frame_ms = (frame * 1000 / SAMPLE_RATE as usize) as u32;
     if !(frame_ms..=30_000).contains(&chunk_ms) {
         return refused(format!(
             "chunk_ms = {chunk_ms} does not go with {name}: it takes {frame_ms} to 30000"
@@ -134,6 +139,28 @@ fn parts(settings: &Settings, model: &Buffered, frame: usize, name: &str) -> Res
     let whole = |seconds: f32| (seconds * SAMPLE_RATE as f32) as usize / frame * frame;
     let samples = |ms: u32| ms as usize * (SAMPLE_RATE as usize / 1000) / frame * frame;
     Ok(Parts { left: whole(context), chunk: samples(chunk_ms), right: samples(right_ms) })
+}
+
+/// Chunk and right context in milliseconds. The right context is `wait_k` chunks; with
+/// a latency it is what the chunk leaves of that.
+fn sizes(settings: &Settings, model: &Buffered, frame: u32, name: &str) -> Result<(u32, u32), AsrError> {
+    let Some(latency) = settings.latency_ms else {
+        let chunk = settings.chunk_ms.unwrap_or(model.chunk_ms);
+        return Ok((chunk, settings.wait_k.map_or(model.right_ms, |k| k.saturating_mul(chunk))));
+    };
+    let usual = settings.wait_k.map_or((model.chunk_ms, model.right_ms), |k| (1, k));
+    let (chunk, right) = split(latency, settings.chunk_ms, usual, frame, name)?;
+    match settings.wait_k.map(|k| k.saturating_mul(chunk)) {
+        Some(wanted) if wanted > right => Err(AsrError::Setting(format!(
+            "chunk_ms = {chunk}, wait_k = {} and latency_ms = {latency} do not go together with {name}: its latency is the chunk and wait_k more of them; leave one of them out",
+            wanted / chunk.max(1)
+        ))),
+        wanted => Ok((chunk, wanted.unwrap_or(right))),
+    }
+}
+
+fn milliseconds(samples: usize) -> u32 {
+    (samples * 1000 / SAMPLE_RATE as usize) as u32
 }
 
 impl OverWindow {

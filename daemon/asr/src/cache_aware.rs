@@ -4,18 +4,23 @@
 //! them through the encoder with its caches ([`crate::encoder`]) and the decoder
 //! ([`crate::decoder`]). The model streams without bound: memory and the time of
 //! a step do not grow with the utterance, and nothing said is ever taken back.
-//! Context and chunk are constants of the graph, so a setting that asks for
-//! others is refused with the values that work.
+//! Context and chunk are constants of a graph, so settings choose among the exports
+//! that the model has (`setting`). A model may say itself that an utterance is over
+//! (`[end_of_utterance]`): the words before it are frozen, the caches go on.
+
+mod setting;
 
 use crate::decoder::{Ctc, Decoder, Rnnt, Token};
 use crate::encoder::{CacheAwareEncoder, expect_metadata, expect_precision};
 use crate::features::{HOP, LogMel};
 use crate::graph::{Device, Runtime};
-use crate::manifest::{Family, Manifest, Normalize, Streaming};
+use crate::manifest::{Family, Manifest, Normalize};
 use crate::vocab::{Vocabulary, Words};
 use crate::{AsrError, Belief, Recognizer, Settings};
+use std::iter::repeat;
 use std::path::Path;
 use swictation_core::SamplePos;
+use swictation_core::policy::Policy;
 use swictation_core::wire::EngineInfo;
 
 /// A cache-aware streaming recognizer with a CTC or an RNNT head.
@@ -25,6 +30,8 @@ pub struct CacheAware {
     decoder: Box<dyn Decoder>,
     vocabulary: Vocabulary,
     words: Words,
+    /// Tokens that end an utterance.
+    ends: Vec<u32>,
     tokens: Vec<Token>,
     frame_samples: u64,
     ended: bool,
@@ -47,26 +54,30 @@ impl CacheAware {
         let fail = |reason: String| AsrError::Model { file: dir.join("model.toml"), reason };
         let missing =
             |table: &str| fail(format!("family {} needs a table [{table}]", manifest.family.as_str()));
-        let streaming = manifest.streaming.ok_or_else(|| missing("streaming"))?;
+        let default = manifest.streaming.ok_or_else(|| missing("streaming"))?;
         let features = manifest.features.ok_or_else(|| missing("features"))?;
-        if let Some(fault) = streaming.fault() {
-            return Err(fail(format!("[streaming] {fault}")));
+        let exports = setting::exports(manifest, &default);
+        for (export, table) in exports.iter().zip(["[streaming]"].iter().chain(repeat(&"[[settings]]"))) {
+            if let Some(fault) = export.streaming.fault() {
+                return Err(fail(format!("{table} {fault}")));
+            }
         }
-        refuse_other_settings(settings, &streaming, &manifest.name)?;
+        refuse_policies(settings, manifest)?;
+        let setting::Export { streaming, encoder: role } =
+            setting::choose(&exports, settings, &manifest.name)?;
+        manifest.verify(dir, role)?;
         if features.normalize == Normalize::PerFeature {
             return Err(fail("[features] normalize = \"per_feature\" needs the whole window at once and does not go with a cache-aware model; such models say normalize = \"none\"".to_owned()));
         }
         let features = LogMel::new(&features)?;
         let vocabulary = Vocabulary::read(&manifest.file(dir, "vocabulary")?)?;
-        let encoder = CacheAwareEncoder::open(
-            runtime,
-            &manifest.file(dir, "encoder")?,
-            device,
-            streaming,
-            features.mels(),
-        )?;
+        let encoder =
+            CacheAwareEncoder::open(runtime, &manifest.file(dir, role)?, device, streaming, features.mels())?;
         expect_precision(&[encoder.graph()], manifest)?;
         expect_metadata(encoder.graph(), "vocab_size", vocabulary.blank())?;
+        let ends = manifest.end_of_utterance.as_ref().map_or(&[][..], |table| &table.pieces);
+        let ends = ends.iter().map(|piece| vocabulary.token(piece)).collect::<Result<Vec<_>, _>>()?;
+        let reset = manifest.end_of_utterance.as_ref().is_some_and(|table| table.reset_decoder);
         let decoder: Box<dyn Decoder> = match manifest.family {
             Family::CacheAwareCtc => {
                 vocabulary.expect_width(encoder.classes()?, encoder.graph().path())?;
@@ -74,7 +85,9 @@ impl CacheAware {
             }
             Family::CacheAwareRnnt => {
                 let encoded = encoder.encoded();
-                Box::new(Rnnt::load(runtime, dir, manifest, device, encoded, &vocabulary, &[])?)
+                let mut rnnt = Rnnt::load(runtime, dir, manifest, device, encoded, &vocabulary, &[])?;
+                rnnt.reset_behind(if reset { &ends } else { &[] });
+                Box::new(rnnt)
             }
             other => return Err(fail(format!("family {} is not cache-aware", other.as_str()))),
         };
@@ -85,14 +98,25 @@ impl CacheAware {
             precision: manifest.precision.as_str().to_owned(),
             context_seconds: streaming.context_seconds(),
             chunk_ms: streaming.chunk_ms(),
+            latency_ms: Some(streaming.chunk_ms()),
             wait_k: None,
             unbounded: true,
         };
         let frame_samples = u64::from(streaming.subsampling) * HOP as u64;
         let words = Words::new(SamplePos::default(), frame_samples, 0);
         let tokens = Vec::new();
-        let mut new =
-            Self { features, encoder, decoder, vocabulary, words, tokens, frame_samples, ended: false, info };
+        let mut new = Self {
+            features,
+            encoder,
+            decoder,
+            vocabulary,
+            words,
+            ends,
+            tokens,
+            frame_samples,
+            ended: false,
+            info,
+        };
         // One chunk of silence: the first chunk of a dictation finds the model
         // warm, and parts that do not fit each other show now.
         new.begin(SamplePos::default(), &[]);
@@ -116,7 +140,10 @@ impl CacheAware {
         let before = self.tokens.len();
         self.decoder.decode(&encoded, &mut self.tokens)?;
         for token in &self.tokens[before..] {
-            self.words.push(*token, &self.vocabulary);
+            match self.ends.contains(&token.id) {
+                true => self.words.end(token.frame + 1),
+                false => self.words.push(*token, &self.vocabulary),
+            }
         }
         Ok(true)
     }
@@ -163,25 +190,22 @@ impl Recognizer for CacheAware {
     }
 }
 
-/// The graph's own geometry may be asked for, within 1 %, and no other.
-fn refuse_other_settings(settings: &Settings, streaming: &Streaming, model: &str) -> Result<(), AsrError> {
-    let differs = |wanted: f32, there: f32| wanted.is_nan() || (wanted - there).abs() > there * 0.01;
-    let (context, chunk) = (streaming.context_seconds(), streaming.chunk_ms());
-    let fail = |reason: String| Err(AsrError::Setting(reason));
-    if let Some(wanted) = settings.context_seconds.filter(|wanted| differs(*wanted, context)) {
-        return fail(format!(
-            "a left context of {wanted} s does not go with {model}: its graph was exported with {context} s; leave the setting out or use {context}, or fetch an export with another context"
-        ));
+/// What these models cannot do whatever their contexts are.
+fn refuse_policies(settings: &Settings, manifest: &Manifest) -> Result<(), AsrError> {
+    let name = &manifest.name;
+    let why = "its words never change once they are there, so none need to be held back";
+    match manifest.end_of_utterance {
+        Some(_) => settings.expect_policy(&[Policy::Hold], name, why)?,
+        None if settings.policy == Some(Policy::Hold) => {
+            let why = "it never says that an utterance is over, and its words never change";
+            settings.expect_policy(&[], name, why)?;
+        }
+        None => settings.expect_policy(&[], name, why)?,
     }
-    if let Some(wanted) = settings.chunk_ms.filter(|wanted| differs(*wanted as f32, chunk as f32)) {
-        return fail(format!(
-            "chunks of {wanted} ms do not go with {model}: its graph was exported for {chunk} ms; leave the setting out or use {chunk}"
-        ));
+    match settings.wait_k {
+        Some(wanted) => Err(AsrError::Setting(format!(
+            "wait_k = {wanted} does not go with {name}: {why}; leave the setting out"
+        ))),
+        None => Ok(()),
     }
-    if let Some(wanted) = settings.wait_k {
-        return fail(format!(
-            "wait_k = {wanted} does not go with {model}: its words never change once they are there, so none need to be held back; leave the setting out"
-        ));
-    }
-    Ok(())
 }

@@ -13,6 +13,8 @@ pub mod decoder;
 pub mod encoder;
 pub mod features;
 pub mod graph;
+mod hold;
+mod latency;
 pub mod manifest;
 pub mod moonshine;
 pub mod stream;
@@ -21,8 +23,10 @@ pub mod vocab;
 
 use crate::aed::Aed;
 use crate::cache_aware::CacheAware;
+use crate::hold::Held;
 use crate::manifest::{Family, Manifest};
 use std::path::{Path, PathBuf};
+use swictation_core::policy::Policy;
 use swictation_core::wire::EngineInfo;
 use swictation_core::{SamplePos, Word};
 
@@ -58,8 +62,28 @@ pub struct Settings {
     pub context_seconds: Option<f32>,
     /// Audio per model step in milliseconds.
     pub chunk_ms: Option<u32>,
-    /// Words held back behind the newest.
+    /// How far behind the audio a word must be before it is committed: newer words
+    /// (moonshine), chunks of right context (buffered) or of lagging (aed).
     pub wait_k: Option<u32>,
+    /// The most audio that a token may wait for by construction, in milliseconds.
+    pub latency_ms: Option<u32>,
+    /// When words are committed.
+    pub policy: Option<Policy>,
+}
+
+impl Settings {
+    /// Refuses `policy` for the model `name` unless it is among those that its family
+    /// `can` do, with the reason `why` it can do no other.
+    pub(crate) fn expect_policy(&self, can: &[Policy], name: &str, why: &str) -> Result<(), AsrError> {
+        let Some(policy) = self.policy.filter(|policy| !can.contains(policy)) else { return Ok(()) };
+        let names = can.iter().map(|policy| format!("{:?}", policy.as_str())).collect::<Vec<_>>();
+        let instead = match names.as_slice() {
+            [] => "leave the setting out".to_owned(),
+            names => format!("it can do {}", names.join(", ")),
+        };
+        let policy = policy.as_str();
+        Err(AsrError::Setting(format!("policy = {policy:?} does not go with {name}: {why}; {instead}")))
+    }
 }
 
 /// What a recognizer believes about the current utterance after a step.
@@ -74,6 +98,9 @@ pub struct Belief {
     pub tokens: Vec<u32>,
     /// Their encoder frames, where the family has them.
     pub frames: Vec<u32>,
+    /// Ends of utterances that the model itself told: how many of the frozen words
+    /// stand before one, and where in the audio it is. The recognizer goes on.
+    pub ends: Vec<(usize, SamplePos)>,
 }
 
 /// A streaming model on one device, decoding one utterance at a time.
@@ -114,7 +141,7 @@ pub fn load(
     device: graph::Device,
     settings: &Settings,
 ) -> Result<Box<dyn Recognizer>, AsrError> {
-    Ok(match manifest.family {
+    let recognizer: Box<dyn Recognizer> = match manifest.family {
         Family::Moonshine => moonshine::load(runtime, dir, manifest, device, settings)?,
         Family::CacheAwareCtc | Family::CacheAwareRnnt => {
             Box::new(CacheAware::load(runtime, dir, manifest, device, settings)?)
@@ -123,5 +150,10 @@ pub fn load(
             buffered::load(runtime, dir, manifest, device, settings)?
         }
         Family::Aed => Box::new(Aed::load(runtime, dir, manifest, device, settings)?),
+    };
+    Ok(match settings.policy {
+        // Moonshine holds by itself: it decodes everything once more at the end.
+        Some(Policy::Hold) if manifest.family != Family::Moonshine => Box::new(Held::new(recognizer)),
+        _ => recognizer,
     })
 }

@@ -35,6 +35,11 @@ pub struct Manifest {
     pub files: BTreeMap<String, ModelFile>,
     /// Streaming geometry, for families whose graph fixes it.
     pub streaming: Option<Streaming>,
+    /// Further exports of the same weights with other contexts, each an encoder.
+    #[serde(default)]
+    pub settings: Vec<Setting>,
+    /// Tokens by which a cache-aware model says that an utterance is over.
+    pub end_of_utterance: Option<EndOfUtterance>,
     /// The window of families that hear it anew at every step.
     pub buffered: Option<Buffered>,
     /// TDT: frames by which each duration score goes on.
@@ -162,6 +167,35 @@ impl Streaming {
     }
 }
 
+/// Another setting of a cache-aware model: its encoder exported with another
+/// `att_context_size`. All else is as in [`Streaming`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setting {
+    /// Left attention context in encoder frames.
+    pub left_frames: u32,
+    /// Right attention context, the look-ahead, in encoder frames.
+    pub right_frames: u32,
+    /// The role of its encoder in `[files]`.
+    pub encoder: String,
+}
+
+/// How a model says that an utterance is over (parakeet_realtime_eou_120m).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndOfUtterance {
+    /// The pieces that say so; they are never typed.
+    pub pieces: Vec<String>,
+    /// The predictor begins anew behind such a piece. A model is trained on single
+    /// utterances and has seen nothing follow it.
+    #[serde(default = "yes")]
+    pub reset_decoder: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
 /// The moving window of an offline encoder; what the settings do not say.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -229,6 +263,9 @@ pub enum Normalize {
 
 impl Manifest {
     /// Reads and checks `dir/model.toml` and the presence and hashes of its files.
+    ///
+    /// # Errors
+    /// `Model` naming the file, and the line or the role that is wrong.
     pub fn read(dir: &Path) -> Result<Self, AsrError> {
         let file = dir.join("model.toml");
         let fail = |file: &Path, reason: String| AsrError::Model { file: file.to_path_buf(), reason };
@@ -247,10 +284,31 @@ impl Manifest {
             );
             return Err(fail(&file, reason));
         }
+        let caches = matches!(manifest.family, Family::CacheAwareCtc | Family::CacheAwareRnnt);
+        let unfit = match () {
+            () if caches => None,
+            () if !manifest.settings.is_empty() => Some("[[settings]]"),
+            () => manifest.end_of_utterance.as_ref().map(|_| "[end_of_utterance]"),
+        };
+        if let Some(table) = unfit {
+            let reason = format!("{table} does not go with family {}", manifest.family.as_str());
+            return Err(fail(&file, reason));
+        }
         for (role, entry) in &manifest.files {
-            manifest.check_file(dir, role, entry)?;
+            // A gigabyte that is not used need not be read: see `verify`.
+            let chosen_later = manifest.settings.iter().any(|setting| setting.encoder == *role);
+            manifest.check_file(dir, role, entry, !chosen_later)?;
         }
         Ok(manifest)
+    }
+
+    /// Checks the hash of the file with a role, which [`Manifest::read`] leaves out for
+    /// the encoders of `[[settings]]`.
+    ///
+    /// # Errors
+    /// `Model` naming the file.
+    pub fn verify(&self, dir: &Path, role: &str) -> Result<(), AsrError> {
+        self.files.get(role).map_or(Ok(()), |entry| self.check_file(dir, role, entry, true))
     }
 
     /// The path of the file with a role.
@@ -262,7 +320,7 @@ impl Manifest {
         Ok(dir.join(&entry.path))
     }
 
-    fn check_file(&self, dir: &Path, role: &str, entry: &ModelFile) -> Result<(), AsrError> {
+    fn check_file(&self, dir: &Path, role: &str, entry: &ModelFile, hash: bool) -> Result<(), AsrError> {
         let path = dir.join(&entry.path);
         let fail = |reason: String| AsrError::Model { file: path.clone(), reason };
         if entry.path.is_absolute() {
@@ -270,7 +328,7 @@ impl Manifest {
         }
         let mut file =
             File::open(&path).map_err(|e| fail(format!("[files] {role}: cannot be opened: {e}")))?;
-        let Some(wanted) = &entry.sha256 else { return Ok(()) };
+        let Some(wanted) = entry.sha256.as_ref().filter(|_| hash) else { return Ok(()) };
         let found = sha256(&mut file).map_err(|e| fail(format!("[files] {role}: cannot be read: {e}")))?;
         if found != *wanted {
             return Err(fail(format!(

@@ -9,7 +9,7 @@
 //! While nobody speaks a bounded recognizer is not run at all; a short history
 //! is kept so that its utterance can begin before the detector was sure. A
 //! recognizer that streams without bound hears everything and is never ended
-//! before the dictation is. Memory is bounded by the recognizer's own window.
+//! before the dictation is; a model among those may say that an utterance is over. Memory is bounded by the recognizer's own window.
 
 use crate::vad::{FRAME, Vad};
 use crate::{AsrError, Belief, Recognizer};
@@ -25,7 +25,7 @@ const LONGEST_GAP: u64 = samples_in_ms(2_000);
 
 /// A stream without utterances settles what is older than this, words or not: no
 /// word is that long, and hours of silence must not pile up in the daemon.
-const UNSETTLED: u64 = samples_in_ms(30_000);
+const UNSETTLED: u64 = crate::hold::LONGEST;
 
 /// Where messages for the daemon go.
 pub type Out<'a> = &'a mut dyn FnMut(FromWorker);
@@ -61,6 +61,8 @@ struct Dictation {
     sounded: bool,
     /// The end of the last frozen word.
     settled: SamplePos,
+    /// The model said that the utterance is over, and no word has come since.
+    resting: bool,
     /// The tail of the last hypothesis, to tell changes.
     tail: Vec<Word>,
     step: u32,
@@ -100,6 +102,7 @@ impl Stream {
             gated: self.vad.is_some(),
             sounded: goes_on,
             settled: at,
+            resting: false,
             tail: Vec::new(),
             step: 0,
         });
@@ -242,41 +245,59 @@ impl Stream {
     }
 
     fn tell(&mut self, dictation: &mut Dictation, belief: Belief, last: bool, began: Instant, out: Out<'_>) {
-        let Belief { words, frozen, tokens, frames } = belief;
+        let Belief { mut words, frozen, tokens, frames, ends } = belief;
         if self.steps && !(last && tokens.is_empty()) {
             out(FromWorker::Step(Step { step: dictation.step, tokens, frames }));
             dictation.step += 1;
         }
-        let frozen = if last { words.len() } else { frozen.min(words.len()) };
-        let first = dictation.frozen;
-        dictation.frozen += frozen as u32;
-        if let Some(word) = words[..frozen].last() {
-            dictation.settled = dictation.settled.max(word.end.min(dictation.end));
+        let mut ended = 0;
+        for (count, at) in ends {
+            let said: Vec<Word> = words.drain(..(count - ended).min(words.len())).collect();
+            let frozen = said.len();
+            // The words were heard when the step was made, wherever their utterance ends.
+            dictation.say(said, frozen, None, began, out);
+            dictation.say(Vec::new(), 0, Some(at.min(dictation.end)), began, out);
+            ended = count;
         }
-        if last || frozen > 0 || words != dictation.tail {
-            dictation.tail = words[frozen..].to_vec();
-            out(FromWorker::Hypothesis(Hypothesis {
-                dictation: dictation.id,
-                utterance: dictation.utterance,
-                heard_to: dictation.end,
-                first,
-                words,
-                frozen: frozen as u32,
-                last,
-                step_us: u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX),
-            }));
-        }
+        let frozen = if last { words.len() } else { frozen.saturating_sub(ended).min(words.len()) };
+        let end = last.then_some(dictation.end);
+        dictation.say(words, frozen, end, began, out);
         if last {
-            dictation.utterance = UtteranceId(dictation.utterance.0 + 1);
             dictation.begun = None;
             dictation.ended = true;
-            dictation.frozen = 0;
-            dictation.tail.clear();
         }
     }
 }
 
 impl Dictation {
+    /// Tells of `words`, the first `frozen` of which will never change, and with `end`
+    /// that the utterance is over there.
+    fn say(&mut self, words: Vec<Word>, frozen: usize, end: Option<SamplePos>, began: Instant, out: Out<'_>) {
+        let first = self.frozen;
+        self.frozen += frozen as u32;
+        let newest = end.or(words[..frozen].last().map(|word| word.end));
+        self.settled = self.settled.max(newest.unwrap_or_default().min(self.end));
+        self.resting = words.is_empty() && (end.is_some() || self.resting);
+        if end.is_some() || frozen > 0 || words != self.tail {
+            self.tail = words[frozen..].to_vec();
+            out(FromWorker::Hypothesis(Hypothesis {
+                dictation: self.id,
+                utterance: self.utterance,
+                heard_to: end.unwrap_or(self.end),
+                first,
+                words,
+                frozen: frozen as u32,
+                last: end.is_some(),
+                step_us: u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX),
+            }));
+        }
+        if end.is_some() {
+            self.utterance = UtteranceId(self.utterance.0 + 1);
+            self.frozen = 0;
+            self.tail.clear();
+        }
+    }
+
     fn heard(&self) -> FromWorker {
         let resume = match self.begun {
             Some(_) if !self.gated => self.settled.max(self.end.back(UNSETTLED)),
@@ -286,7 +307,7 @@ impl Dictation {
         FromWorker::Heard {
             dictation: self.id,
             up_to: self.end,
-            speech: self.begun.is_some() && self.segmenter.is_speech(),
+            speech: self.begun.is_some() && self.segmenter.is_speech() && !self.resting,
             resume: resume.min(self.end),
         }
     }

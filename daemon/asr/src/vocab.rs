@@ -151,14 +151,19 @@ pub struct Words {
     /// Words completed so far, with the typed ones.
     completed: usize,
     fresh: Vec<Word>,
+    /// Ends of utterances: fresh words before one, and its position.
+    ends: Vec<(usize, SamplePos)>,
     open: Option<Open>,
+    /// A word was said since the last end.
+    said: bool,
 }
 
 impl Words {
     /// No words yet; the first sample is at `begin`, an encoder frame has `frame`
     /// samples, and the first `typed` words are not to be handed over again.
     pub fn new(begin: SamplePos, frame: u64, typed: usize) -> Self {
-        Self { begin, frame, typed, completed: 0, fresh: Vec::new(), open: None }
+        let (fresh, ends) = (Vec::new(), Vec::new());
+        Self { begin, frame, typed, completed: 0, fresh, ends, open: None, said: false }
     }
 
     /// Takes in the next token.
@@ -197,8 +202,18 @@ impl Words {
                 self.fresh.push(word);
             }
             self.completed += 1;
+            self.said = true;
         }
         self.open = None;
+    }
+
+    /// The utterance is over before the encoder frame `frame`: its newest word gets no
+    /// more pieces. Where nothing was said since the last end there is none.
+    pub fn end(&mut self, frame: u64) {
+        self.complete();
+        if std::mem::take(&mut self.said) {
+            self.ends.push((self.fresh.len(), self.begin + frame * self.frame));
+        }
     }
 
     /// The words frozen since the last belief and the newest word, with the
@@ -214,6 +229,7 @@ impl Words {
             frozen,
             tokens: tokens.iter().map(|token| token.id).collect(),
             frames: tokens.iter().map(|token| u32::try_from(token.frame).unwrap_or(u32::MAX)).collect(),
+            ends: std::mem::take(&mut self.ends),
         }
     }
 
@@ -278,6 +294,27 @@ mod tests {
     fn steering_pieces_are_not_typed() {
         let (_, end) = words(&["▁a", "<unk>", "b", "<EOU>"], 0);
         assert_eq!(texts(&end), ["ab"]);
+    }
+
+    #[test]
+    fn an_end_freezes_the_newest_word_and_is_told_once() {
+        let vocabulary =
+            Vocabulary { pieces: ["▁a", "b", "▁c"].map(String::from).to_vec(), file: "v".into() };
+        let mut words = Words::new(SamplePos(1000), 1280, 0);
+        let token = |id, frame| Token { id, frame, duration: 1, probability: 0.5 };
+        words.end(1);
+        words.push(token(0, 2), &vocabulary);
+        words.end(4);
+        words.end(5);
+        words.push(token(2, 6), &vocabulary);
+        let belief = words.belief(&[]);
+        assert_eq!((texts(&belief), belief.frozen), (vec!["a", "c"], 1));
+        assert_eq!(belief.ends, [(1, SamplePos(1000 + 4 * 1280))], "silence ends nothing");
+        words.push(token(1, 7), &vocabulary);
+        words.end(8);
+        let belief = words.belief(&[]);
+        assert_eq!((texts(&belief), belief.frozen, belief.ends.len()), (vec!["cb"], 1, 1));
+        assert_eq!(words.belief(&[]).ends, []);
     }
 
     #[test]

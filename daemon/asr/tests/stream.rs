@@ -54,6 +54,7 @@ impl Recognizer for Counting {
             precision: "fp32".into(),
             context_seconds: 1.0,
             chunk_ms: 1000,
+            latency_ms: None,
             wait_k: None,
             unbounded: self.unbounded,
         }
@@ -76,7 +77,7 @@ impl Recognizer for Counting {
         let words = self.words.clone();
         let frozen = words.len() - 1;
         self.words.drain(..frozen);
-        Ok(Some(Belief { words, frozen, tokens: vec![self.said as u32], frames: Vec::new() }))
+        Ok(Some(Belief { words, frozen, tokens: vec![self.said as u32], ..Belief::default() }))
     }
     fn finish(&mut self) -> Result<Belief, AsrError> {
         let words = std::mem::take(&mut self.words);

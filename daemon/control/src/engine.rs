@@ -61,6 +61,9 @@ pub struct Engine {
     pub context_seconds: f64,
     /// The audio that one step takes, in milliseconds.
     pub chunk_ms: u32,
+    /// The audio that a token waits for at most by construction, in milliseconds; 0
+    /// where no setting fixes it.
+    pub latency_ms: u32,
 }
 
 impl Engine {
@@ -75,6 +78,7 @@ impl Engine {
             ("precision", text(&self.precision)),
             ("context_seconds", Variant::from(self.context_seconds)),
             ("chunk_ms", Variant::from(self.chunk_ms)),
+            ("latency_ms", Variant::from(self.latency_ms)),
         ])
     }
 
@@ -90,6 +94,7 @@ impl Engine {
             precision: text("precision"),
             context_seconds: read(dict, "context_seconds").unwrap_or_default(),
             chunk_ms: read(dict, "chunk_ms").unwrap_or_default(),
+            latency_ms: read(dict, "latency_ms").unwrap_or_default(),
         }
     }
 }
@@ -119,6 +124,7 @@ mod tests {
             precision: "fp16".into(),
             context_seconds: 5.6,
             chunk_ms: 80,
+            latency_ms: 160,
         };
         assert_eq!(Engine::from_dict(&owned(engine.to_dict())), engine);
     }

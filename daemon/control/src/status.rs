@@ -94,7 +94,7 @@ impl Status {
     }
 
     fn engine_line(&self) -> String {
-        let Engine { state, model, provider, precision, chunk_ms, .. } = &self.engine;
+        let Engine { state, model, provider, precision, chunk_ms, latency_ms, .. } = &self.engine;
         if *state != EngineState::Ready {
             return format!("{} {model}", state.as_str()).trim_end().to_owned();
         }
@@ -104,6 +104,9 @@ impl Status {
         }
         if *chunk_ms > 0 {
             line.push_str(&format!(", {chunk_ms} ms a step"));
+        }
+        if *latency_ms > 0 {
+            line.push_str(&format!(", latency {latency_ms} ms"));
         }
         line
     }
@@ -131,6 +134,7 @@ mod tests {
             provider: "cpu".into(),
             precision: "int8".into(),
             chunk_ms: 80,
+            latency_ms: 160,
             ..Engine::default()
         }
     }
@@ -171,7 +175,7 @@ mod tests {
             (&line["text"], &line["alt"], &line["class"]),
             (&json!("speaking"), &json!("speaking"), &json!("speaking"))
         );
-        assert_eq!(line["tooltip"], "speaking\nengine: small on cpu (int8), 80 ms a step");
+        assert_eq!(line["tooltip"], "speaking\nengine: small on cpu (int8), 80 ms a step, latency 160 ms");
         assert_eq!(line["engine"]["chunk_ms"], 80);
     }
 

@@ -6,6 +6,7 @@
 //! by the worker and never silently ignored. An unknown key or a wrong value is
 //! an error with line and key.
 
+use crate::policy::Policy;
 use crate::session::Taste;
 use serde::Deserialize;
 use std::time::Duration;
@@ -20,6 +21,8 @@ struct ConfigFile {
     context_seconds: Option<f64>,
     chunk_ms: Option<i64>,
     wait_k: Option<i64>,
+    latency_ms: Option<i64>,
+    policy: Option<Policy>,
     microphone: Option<String>,
     stop_tail_ms: Option<i64>,
     typist: Option<String>,
@@ -39,8 +42,13 @@ pub struct Config {
     pub context_seconds: Option<f32>,
     /// Audio per model step; `None`: what suits the model.
     pub chunk_ms: Option<u32>,
-    /// Words held back behind the newest; `None`: what suits the model.
+    /// How far behind the audio a word must be before it is committed, in the
+    /// family's own unit (see [`Policy`]); `None`: what suits the model.
     pub wait_k: Option<u32>,
+    /// The most audio that a step may wait for, in milliseconds; `None`: what suits the model.
+    pub latency_ms: Option<u32>,
+    /// When a word is committed; `None`: what suits the model.
+    pub policy: Option<Policy>,
     /// `default` or a part of a microphone's name.
     pub microphone: String,
     /// How long the microphone stays open after the stop, in milliseconds.
@@ -60,6 +68,8 @@ impl Default for Config {
             context_seconds: None,
             chunk_ms: None,
             wait_k: None,
+            latency_ms: None,
+            policy: None,
             microphone: "default".to_owned(),
             stop_tail_ms: 200,
             typist: "auto".to_owned(),
@@ -100,10 +110,9 @@ impl Config {
 
     /// Whether going from `self` to `next` needs another worker.
     pub fn needs_other_worker(&self, next: &Self) -> bool {
-        let recognizer = |c: &Self| {
-            (c.model.clone(), c.device.clone(), c.threads, c.context_seconds, c.chunk_ms, c.wait_k)
-        };
-        recognizer(self) != recognizer(next)
+        let runs = |c: &Self| (c.model.clone(), c.device.clone(), c.threads);
+        let hears = |c: &Self| (c.context_seconds, c.chunk_ms, c.wait_k, c.latency_ms, c.policy);
+        runs(self) != runs(next) || hears(self) != hears(next)
     }
 }
 
@@ -145,6 +154,8 @@ impl ConfigFile {
             context_seconds,
             chunk_ms: number("chunk_ms", self.chunk_ms, 40, 4000)?,
             wait_k: number("wait_k", self.wait_k, 0, 20)?,
+            latency_ms: number("latency_ms", self.latency_ms, 40, 30_000)?,
+            policy: self.policy,
             microphone: named("microphone", self.microphone, defaults.microphone)?,
             stop_tail_ms: number("stop_tail_ms", self.stop_tail_ms, 0, 2000)?
                 .unwrap_or(defaults.stop_tail_ms),
@@ -207,6 +218,8 @@ mod tests {
             ("context_seconds = 90.0\n", ["line 1", "2.0 to 60.0"]),
             ("wait_k = -1\n", ["wait_k = -1", "0 to 20"]),
             ("chunk_ms = \"fast\"\n", ["line 1", "chunk_ms"]),
+            ("latency_ms = 20\n", ["latency_ms = 20", "40 to 30000"]),
+            ("\npolicy = \"often\"\n", ["line 2", "`agreement`"]),
             ("threads = 65\n", ["threads", "0 to 64"]),
             ("model = \"\"\n", ["model", "empty"]),
             ("trailing_space = 1\n", ["line 1", "trailing_space"]),
@@ -216,6 +229,24 @@ mod tests {
             let message = error(text);
             assert!(parts.iter().all(|p| message.contains(p)), "{text:?} gives {message:?}");
         }
+    }
+
+    #[test]
+    fn every_setting_of_the_recognizer_needs_another_worker_and_the_others_do_not() {
+        let set = |text: &str| Config::parse(text).unwrap();
+        for text in [
+            "model = \"other\"",
+            "device = \"cpu\"",
+            "threads = 1",
+            "context_seconds = 10.0",
+            "chunk_ms = 250",
+            "wait_k = 2",
+            "latency_ms = 560",
+            "policy = \"hold\"",
+        ] {
+            assert!(Config::default().needs_other_worker(&set(text)), "{text}");
+        }
+        assert!(!Config::default().needs_other_worker(&set("stop_tail_ms = 300")));
     }
 
     #[test]

@@ -10,12 +10,104 @@
 //! the newest words end where the audio was cut.
 //!
 //! Weighing agreement by confidence replaces a fixed number of agreeing snapshots
-//! (LocalAgreement: Liu, Spanakis and Niehues, Interspeech 2020): at the same
-//! accuracy it commits about a second earlier (docs/measurements). Holding back
-//! `k` words is wait-k (Ma et al., ACL 2019). Nothing here knows where the words
-//! came from; at the end of an utterance the caller commits everything.
+//! (LocalAgreement: Liu, Spanakis and Niehues, Interspeech 2020; [`Agreement`] is that
+//! method as published): at the same accuracy it commits about a second earlier
+//! (docs/measurements). Holding back `k` words is wait-k (Ma et al., ACL 2019).
+//! Nothing here knows where the words came from; at the end of an utterance the
+//! caller commits everything.
+
+mod agreement;
+
+pub use agreement::Agreement;
 
 use crate::time::{SamplePos, samples_in_ms};
+use serde::Deserialize;
+use std::str::FromStr;
+
+/// When words are committed, as the configuration names it. Which of them a family of
+/// models can do, and what each means there, is in models/README.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Policy {
+    /// The newest are held back: words, or chunks of audio.
+    #[serde(rename = "wait-k")]
+    WaitK,
+    /// A token comes out once what it attends to lies far enough behind the audio
+    /// (Papi, Turchi and Negri, Interspeech 2023).
+    #[serde(rename = "alignatt")]
+    AlignAtt,
+    /// What two hypotheses in a row begin with, see [`Agreement`].
+    #[serde(rename = "agreement")]
+    Agreement,
+    /// Nothing before the utterance ends.
+    #[serde(rename = "hold")]
+    Hold,
+}
+
+impl Policy {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::WaitK, Self::AlignAtt, Self::Agreement, Self::Hold];
+
+    /// The name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WaitK => "wait-k",
+            Self::AlignAtt => "alignatt",
+            Self::Agreement => "agreement",
+            Self::Hold => "hold",
+        }
+    }
+}
+
+impl FromStr for Policy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|policy| policy.as_str() == text);
+        let names = || Self::ALL.map(Self::as_str).join(", ");
+        found.ok_or_else(|| format!("policy {text:?} is unknown; there are {}", names()))
+    }
+}
+
+/// A policy over one utterance whose hypotheses may change their mind.
+#[derive(Clone, Debug)]
+pub enum Admission {
+    /// [`Policy::WaitK`] with evidence, the default.
+    Evidence(Evidence),
+    /// [`Policy::Agreement`].
+    Agreement(Agreement),
+    /// [`Policy::Hold`].
+    Hold,
+}
+
+impl Admission {
+    /// Forgets what was seen, for an utterance that begins at `at`.
+    pub fn begin(&mut self, at: SamplePos) {
+        match self {
+            Self::Evidence(evidence) => evidence.begin(at),
+            Self::Agreement(agreement) => agreement.begin(),
+            Self::Hold => {}
+        }
+    }
+
+    /// `count` more words are committed for another reason.
+    pub fn force(&mut self, count: usize) {
+        match self {
+            Self::Evidence(evidence) => evidence.force(count),
+            Self::Agreement(agreement) => agreement.force(count),
+            Self::Hold => {}
+        }
+    }
+
+    /// Takes in the tail behind the committed words after audio up to `heard`;
+    /// how many of its words are committed now.
+    pub fn admit(&mut self, tail: &[Candidate], heard: SamplePos) -> usize {
+        match self {
+            Self::Evidence(evidence) => evidence.admit(tail, heard),
+            Self::Agreement(agreement) => agreement.admit(tail),
+            Self::Hold => 0,
+        }
+    }
+}
 
 /// The evidence that admits a word: the model is wrong once in e⁴ ≈ 55 times.
 const ENOUGH: f32 = 4.0;
@@ -201,6 +293,22 @@ mod tests {
         let word = [Candidate { key: "ever".into(), confidence: 0.9 }];
         let counts: Vec<usize> = (1..=4).map(|i| policy.admit(&word, SamplePos(i * APART / 2))).collect();
         assert_eq!(counts, [0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_policy_has_one_name_everywhere() {
+        for policy in Policy::ALL {
+            assert_eq!(policy.as_str().parse(), Ok(policy));
+            let line = format!("policy = {:?}", policy.as_str());
+            assert_eq!(crate::config::Config::parse(&line).unwrap().policy, Some(policy));
+        }
+        assert!("often".parse::<Policy>().unwrap_err().contains("agreement"));
+    }
+
+    #[test]
+    fn holding_admits_nothing_however_sure_the_model_is() {
+        let sure = [Candidate { key: "ever".into(), confidence: 1.0 }];
+        assert_eq!((0..20).map(|i| Admission::Hold.admit(&sure, SamplePos(i * APART))).max(), Some(0));
     }
 
     proptest! {

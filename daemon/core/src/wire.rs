@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io::{self, Read, Write};
 
 /// The protocol version; both sides must have the same.
-/// 1: the first.
-pub const VERSION: u32 = 1;
+/// 1: the first. 2: the latency in [`EngineInfo`].
+pub const VERSION: u32 = 2;
 
 /// The longest frame either side accepts, in bytes: 60 s of audio fit.
 pub const MAX_FRAME: u32 = 4 << 20;
@@ -119,7 +119,11 @@ pub struct EngineInfo {
     pub context_seconds: f32,
     /// Audio per model step, in milliseconds.
     pub chunk_ms: u32,
-    /// Words held back behind the newest; none for families whose words never change.
+    /// The audio that a token waits for at most by construction, its chunk and what is
+    /// heard behind it, in milliseconds; none where no setting fixes it.
+    pub latency_ms: Option<u32>,
+    /// How far behind the audio a word must be before it is committed, in the family's
+    /// own unit; none for families whose words never change.
     pub wait_k: Option<u32>,
     /// The recognizer streams without bound: it never ends an utterance by itself.
     pub unbounded: bool,

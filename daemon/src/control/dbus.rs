@@ -304,7 +304,8 @@ impl Dictation {
     }
 
     /// The recognizer: state (s: absent, loading, ready or failed), model (s),
-    /// family (s), provider (s), precision (s), context_seconds (d), chunk_ms (u).
+    /// family (s), provider (s), precision (s), context_seconds (d), chunk_ms (u),
+    /// latency_ms (u; 0 where no setting fixes it).
     #[zbus(property)]
     fn engine(&self) -> Dict {
         lock(&self.published).engine.to_dict()

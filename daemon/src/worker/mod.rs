@@ -14,6 +14,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use swictation_core::config::Config;
+use swictation_core::policy::Policy;
 use swictation_core::supervise::Ending;
 use swictation_core::wire::{FaultKind, FromWorker, ToWorker, WireError, read_frame, write_frame};
 
@@ -44,13 +45,16 @@ pub struct Recipe {
     context_seconds: Option<f32>,
     chunk_ms: Option<u32>,
     wait_k: Option<u32>,
+    latency_ms: Option<u32>,
+    policy: Option<Policy>,
 }
 
 impl Recipe {
     /// What the configuration asks for.
     pub fn new(program: PathBuf, model: PathBuf, config: &Config, steps: bool, log: &str) -> Self {
-        let Config { threads, context_seconds, chunk_ms, wait_k, .. } = *config;
-        Self { program, model, steps, log: log.to_owned(), threads, context_seconds, chunk_ms, wait_k }
+        let Config { threads, context_seconds, chunk_ms, wait_k, latency_ms, policy, .. } = *config;
+        let log = log.to_owned();
+        Self { program, model, steps, log, threads, context_seconds, chunk_ms, wait_k, latency_ms, policy }
     }
 
     fn command(&self, device: &str) -> Command {
@@ -65,6 +69,8 @@ impl Recipe {
         option("--context-seconds", self.context_seconds.map(|v| v.to_string()));
         option("--chunk-ms", self.chunk_ms.map(|v| v.to_string()));
         option("--wait-k", self.wait_k.map(|v| v.to_string()));
+        option("--latency-ms", self.latency_ms.map(|v| v.to_string()));
+        option("--policy", self.policy.map(|v| v.as_str().to_owned()));
         if self.steps {
             command.arg("--steps");
         }

@@ -16,6 +16,7 @@ use swictation_asr::manifest::Manifest;
 use swictation_asr::stream::Stream;
 use swictation_asr::vad::Vad;
 use swictation_asr::{AsrError, Settings};
+use swictation_core::policy::Policy;
 use swictation_core::wire::{EngineInfo, FromWorker, VERSION, write_frame};
 use swictation_worker::serve::{fault, kind, serve};
 
@@ -38,9 +39,15 @@ struct Args {
     /// Audio per model step in milliseconds.
     #[arg(long)]
     chunk_ms: Option<u32>,
-    /// Words held back behind the newest.
+    /// How far behind the audio a word must be: words or chunks, as the family has it.
     #[arg(long)]
     wait_k: Option<u32>,
+    /// The most audio that a step may wait for, in milliseconds.
+    #[arg(long)]
+    latency_ms: Option<u32>,
+    /// wait-k, alignatt, agreement or hold.
+    #[arg(long)]
+    policy: Option<Policy>,
     /// Tell of every model step.
     #[arg(long)]
     steps: bool,
@@ -95,8 +102,8 @@ fn load(args: &Args) -> Result<(Stream, EngineInfo), AsrError> {
     };
     let device = Device::parse(&args.device, threads)?;
     let runtime = Runtime::open(&runtime_path())?;
-    let settings =
-        Settings { context_seconds: args.context_seconds, chunk_ms: args.chunk_ms, wait_k: args.wait_k };
+    let &Args { context_seconds, chunk_ms, wait_k, latency_ms, policy, .. } = args;
+    let settings = Settings { context_seconds, chunk_ms, wait_k, latency_ms, policy };
     let manifest = Manifest::read(&args.model)?;
     let recognizer = swictation_asr::load(&runtime, &args.model, &manifest, device, &settings)?;
     let vad = Vad::load(&runtime, &args.model, &manifest)?;

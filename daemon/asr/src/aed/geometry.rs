@@ -2,6 +2,7 @@
 
 use super::policy::Rules;
 use crate::features::{HOP, Parts};
+use crate::latency::split;
 use crate::manifest::{self, Policy};
 use crate::vocab::Vocabulary;
 use crate::{AsrError, Settings};
@@ -37,15 +38,18 @@ impl Geometry {
     /// # Errors
     /// `Model` for a value of `table`, `Setting` for one of `settings`, that cannot
     /// be; both name it.
-    pub(super) fn new(table: &manifest::Aed, settings: &Settings, dir: &Path) -> Result<Self, AsrError> {
+    pub(super) fn new(
+        table: &manifest::Aed,
+        settings: &Settings,
+        (dir, name): (&Path, &str),
+    ) -> Result<Self, AsrError> {
         let fault = |key: &str, asked: bool, reason: String| match asked {
             true => AsrError::Setting(format!("{key} {reason}")),
             false => {
                 AsrError::Model { file: dir.join("model.toml"), reason: format!("[aed] {key} {reason}") }
             }
         };
-        let &manifest::Aed { subsampling, right_ms, alignatt_frames, .. } = table;
-        let chunk_ms = settings.chunk_ms.unwrap_or(table.chunk_ms);
+        let &manifest::Aed { subsampling, alignatt_frames, .. } = table;
         let wait_k = settings.wait_k.unwrap_or(table.wait_k);
         let context = settings.context_seconds.unwrap_or(CONTEXT_SECONDS);
         if !(1..=64).contains(&subsampling) {
@@ -57,6 +61,10 @@ impl Geometry {
             return Err(fault("context_seconds", true, reason));
         }
         let frame_ms = 10 * subsampling;
+        let (chunk_ms, right_ms) = match settings.latency_ms {
+            Some(ms) => split(ms, settings.chunk_ms, (table.chunk_ms, table.right_ms), frame_ms, name)?,
+            None => (settings.chunk_ms.unwrap_or(table.chunk_ms), table.right_ms),
+        };
         if !(frame_ms..=LONGEST_MS).contains(&chunk_ms) {
             let reason =
                 format!("= {chunk_ms} is not between {frame_ms} (one encoder frame) and {LONGEST_MS}");
@@ -95,6 +103,11 @@ impl Geometry {
     /// New audio per step, in milliseconds.
     pub(super) fn chunk_ms(&self) -> u32 {
         (self.chunk * self.frame / 16) as u32
+    }
+
+    /// New audio and what is heard behind it, NeMo's theoretical latency, in milliseconds.
+    pub(super) fn latency_ms(&self) -> u32 {
+        ((self.chunk + self.right) * self.frame / 16) as u32
     }
 
     /// Left context in seconds.

@@ -66,11 +66,12 @@ impl Aed {
             file: dir.join("model.toml"),
             reason: format!("family {} needs a table [{table}]", manifest.family.as_str()),
         };
-        let table = manifest.aed.as_ref().ok_or_else(|| missing("aed"))?;
+        let mut table = manifest.aed.clone().ok_or_else(|| missing("aed"))?;
+        table.policy = policy(settings, table.policy, &manifest.name)?;
         let features = manifest.features.ok_or_else(|| missing("features"))?;
-        let geometry = Geometry::new(table, settings, dir)?;
+        let geometry = Geometry::new(&table, settings, (dir, &manifest.name))?;
         let vocabulary = Vocabulary::read_without_blank(&manifest.file(dir, "vocabulary")?)?;
-        let rules = geometry.rules(table, &vocabulary, dir)?;
+        let rules = geometry.rules(&table, &vocabulary, dir)?;
         let ring = Ring::new(&features, geometry.parts())?;
         let files = (manifest.file(dir, "encoder")?, manifest.file(dir, "decoder")?);
         let graphs = Graphs::open(runtime, (&files.0, &files.1), device, ring.mels(), &vocabulary)?;
@@ -85,6 +86,7 @@ impl Aed {
             precision: manifest.precision.as_str().to_owned(),
             context_seconds: geometry.context_seconds(),
             chunk_ms: geometry.chunk_ms(),
+            latency_ms: Some(geometry.latency_ms()),
             wait_k: Some(geometry.wait_k as u32),
             unbounded: false,
         };
@@ -172,6 +174,19 @@ impl Aed {
         let begins_word = |id| self.vocabulary.begins_word(id);
         self.rules.step(&mut decoder, &mut self.transcript, &window, begins_word, &mut self.tokens)
     }
+}
+
+/// The policy that is asked for, else the model's. Holding leaves the decoding as it is:
+/// the window may be shorter than an utterance.
+fn policy(settings: &Settings, own: Policy, name: &str) -> Result<Policy, AsrError> {
+    use swictation_core::policy::Policy as Asked;
+    let can = [Asked::WaitK, Asked::AlignAtt, Asked::Hold];
+    settings.expect_policy(&can, name, "a token that came out is never taken back")?;
+    Ok(match settings.policy {
+        Some(Asked::WaitK) => Policy::WaitK,
+        Some(Asked::AlignAtt) => Policy::AlignAtt,
+        _ => own,
+    })
 }
 
 impl Recognizer for Aed {

@@ -34,6 +34,8 @@ pub struct Rnnt {
     ahead: usize,
     /// Tokens that the current frame gave.
     symbols: usize,
+    /// Tokens behind which the predictor begins anew.
+    resets: Vec<u32>,
 }
 
 impl Rnnt {
@@ -61,7 +63,13 @@ impl Rnnt {
         vocabulary.expect_width(classes.saturating_sub(durations.len()), path)?;
         let blank = vocabulary.blank();
         let durations = durations.to_vec();
-        Ok(Self { joint, blank, durations, last: blank, state: None, frame: 0, ahead: 0, symbols: 0 })
+        let (last, resets) = (blank, Vec::new());
+        Ok(Self { joint, blank, durations, last, state: None, frame: 0, ahead: 0, symbols: 0, resets })
+    }
+
+    /// Lets the predictor begin anew, on the next frame, behind each of `tokens`.
+    pub(crate) fn reset_behind(&mut self, tokens: &[u32]) {
+        self.resets = tokens.to_vec();
     }
 
     /// Frame `t`'s best token, its probability, and by how many frames to go on.
@@ -114,6 +122,12 @@ impl Decoder for Rnnt {
                 duration: duration.max(1) as u32,
                 probability,
             });
+            if self.resets.contains(&(id as u32)) {
+                // The same frame would say the same once more to a fresh predictor.
+                (self.last, state) = (self.blank, self.joint.empty_state()?);
+                (t, self.symbols) = (t + duration.max(1), 0);
+                continue;
+            }
             (self.last, state) = (id, next);
             self.symbols = if duration == 0 { self.symbols + 1 } else { 0 };
             t += duration;

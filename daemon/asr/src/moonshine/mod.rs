@@ -4,7 +4,7 @@
 //! is decoded anew and without regard to what is committed: a decoder that is
 //! made to continue a committed mistake makes more of them. What is committed is
 //! found again in the new hypothesis ([`align`]); the words behind it are the
-//! tail, from which [`Evidence`] admits. At the end of the utterance the whole
+//! tail, from which the policy ([`Admission`], evidence by default) admits. At the end of the utterance the whole
 //! tail is committed. The policy sits here and not in the daemon because its
 //! decision feeds the next step: a process boundary inside that loop would make
 //! the text depend on scheduling.
@@ -25,7 +25,7 @@ use crate::manifest::Manifest;
 use crate::{AsrError, Belief, Recognizer, Settings};
 use graphs::{Decode, Graphs, Token};
 use std::path::Path;
-use swictation_core::policy::{Candidate, Evidence, key};
+use swictation_core::policy::{Admission, Agreement, Candidate, Evidence, Policy, key};
 use swictation_core::time::samples_in_ms;
 use swictation_core::wire::EngineInfo;
 use swictation_core::{SAMPLE_RATE, SamplePos, Word};
@@ -61,7 +61,7 @@ struct Moonshine<D> {
     info: EngineInfo,
     chunk: u64,
     context: usize,
-    policy: Evidence,
+    policy: Admission,
     utterance: Utterance,
 }
 
@@ -79,10 +79,10 @@ pub fn load(
 ) -> Result<Box<dyn Recognizer>, AsrError> {
     let context_seconds = settings.context_seconds.unwrap_or(DEFAULT_CONTEXT_SECONDS);
     let chunk_ms = settings.chunk_ms.unwrap_or(DEFAULT_CHUNK_MS);
-    let wait_k = settings.wait_k.unwrap_or(DEFAULT_WAIT_K);
     let name = &manifest.name;
-    if !(4.0..=60.0).contains(&context_seconds) {
-        let reason = format!("context_seconds = {context_seconds} does not go with {name}: it takes 4 to 60");
+    let (policy, wait_k) = policy(settings, name)?;
+    if !(2.0..=60.0).contains(&context_seconds) {
+        let reason = format!("context_seconds = {context_seconds} does not go with {name}: it takes 2 to 60");
         return Err(AsrError::Setting(reason));
     }
     if !(100..=4000).contains(&chunk_ms) {
@@ -90,9 +90,9 @@ pub fn load(
             "chunk_ms = {chunk_ms} does not go with {name}: it takes 100 to 4000"
         )));
     }
-    if wait_k > 20 {
+    if let Some(wanted) = settings.latency_ms {
         return Err(AsrError::Setting(format!(
-            "wait_k = {wait_k} does not go with {name}: it takes 0 to 20"
+            "latency_ms = {wanted} does not go with {name}: how long a word waits depends on how sure the model is of it; use chunk_ms, 100 to 4000, and wait_k, 0 to 20"
         )));
     }
     let file = manifest.file(dir, "tokenizer")?;
@@ -109,7 +109,8 @@ pub fn load(
         precision: manifest.precision.as_str().to_owned(),
         context_seconds,
         chunk_ms,
-        wait_k: Some(wait_k),
+        latency_ms: None,
+        wait_k,
         unbounded: false,
     };
     Ok(Box::new(Moonshine {
@@ -118,9 +119,33 @@ pub fn load(
         info,
         chunk: samples_in_ms(u64::from(chunk_ms)),
         context: (context_seconds * SAMPLE_RATE as f32) as usize,
-        policy: Evidence::new(wait_k),
+        policy,
         utterance: Utterance::default(),
     }))
+}
+
+/// The policy that is asked for and the words it holds back.
+fn policy(settings: &Settings, name: &str) -> Result<(Admission, Option<u32>), AsrError> {
+    let can = [Policy::WaitK, Policy::Agreement, Policy::Hold];
+    settings.expect_policy(&can, name, "its graphs do not tell which audio a word comes from")?;
+    let refused =
+        |k: u32, why: &str| Err(AsrError::Setting(format!("wait_k = {k} does not go with {name}: {why}")));
+    match (settings.policy, settings.wait_k) {
+        (_, Some(k)) if k > 20 => refused(k, "it takes 0 to 20"),
+        (Some(Policy::Hold), Some(k)) => {
+            refused(k, "policy = \"hold\" holds every word until the utterance ends; leave one of them out")
+        }
+        (Some(Policy::Hold), None) => Ok((Admission::Hold, None)),
+        // Agreement is the method; more is held back only where somebody asks.
+        (Some(Policy::Agreement), k) => {
+            let k = k.unwrap_or(0);
+            Ok((Admission::Agreement(Agreement::new(k)), Some(k)))
+        }
+        (_, k) => {
+            let k = k.unwrap_or(DEFAULT_WAIT_K);
+            Ok((Admission::Evidence(Evidence::new(k)), Some(k)))
+        }
+    }
 }
 
 impl<D: Decode> Moonshine<D> {
@@ -198,7 +223,7 @@ impl<D: Decode> Moonshine<D> {
         if let Some(start) = leaving {
             utterance.trim(start);
         }
-        Ok(Belief { words, frozen, tokens, frames: Vec::new() })
+        Ok(Belief { words, frozen, tokens, ..Belief::default() })
     }
 }
 

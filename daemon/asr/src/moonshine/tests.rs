@@ -41,6 +41,7 @@ fn recognizer() -> Moonshine<Pleased> {
         precision: "fp32".to_owned(),
         context_seconds: 20.0,
         chunk_ms: 500,
+        latency_ms: None,
         wait_k: Some(1),
         unbounded: false,
     };
@@ -50,7 +51,7 @@ fn recognizer() -> Moonshine<Pleased> {
         info,
         chunk: samples_in_ms(500),
         context: 20 * SECOND,
-        policy: Evidence::new(1),
+        policy: Admission::Evidence(Evidence::new(1)),
         utterance: Utterance::default(),
     }
 }

@@ -100,7 +100,12 @@ fn a_setting_that_cannot_be_is_named_with_its_value() {
     if toy::runtime().is_none() {
         return;
     }
-    let asked = |context_seconds, chunk_ms, wait_k| Settings { context_seconds, chunk_ms, wait_k };
+    let asked = |context_seconds, chunk_ms, wait_k| Settings {
+        context_seconds,
+        chunk_ms,
+        wait_k,
+        ..Settings::default()
+    };
     for (settings, parts) in [
         (asked(Some(1.0), None, None), ["context_seconds", "= 1 ", "60"]),
         (asked(Some(f32::NAN), None, None), ["context_seconds", "NaN", "60"]),

@@ -167,7 +167,12 @@ fn settings_that_the_graph_does_not_have_are_refused_with_those_that_work() {
         return;
     }
     let dir = toy::toy("att252_6-rnnt");
-    let asked = |context_seconds, chunk_ms, wait_k| Settings { context_seconds, chunk_ms, wait_k };
+    let asked = |context_seconds, chunk_ms, wait_k| Settings {
+        context_seconds,
+        chunk_ms,
+        wait_k,
+        ..Settings::default()
+    };
     says(&fault(&dir, &asked(Some(10.0), None, None)), &["10 s", "20.16"]);
     says(&fault(&dir, &asked(None, Some(1120), None)), &["1120 ms", "560"]);
     says(&fault(&dir, &asked(None, None, Some(2))), &["wait_k = 2", "never change"]);

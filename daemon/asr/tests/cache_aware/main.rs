@@ -5,4 +5,6 @@ mod faults;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod settings;
+#[cfg(test)]
 mod toy;

@@ -199,6 +199,7 @@ fn engine() -> EngineInfo {
         precision: "fp32".into(),
         context_seconds: 20.0,
         chunk_ms: 500,
+        latency_ms: None,
         wait_k: Some(1),
         unbounded: false,
     }

@@ -1,0 +1,156 @@
+//! Words held until their utterance ends, for models whose words never change.
+//!
+//! The recognizer inside streams as ever; its frozen words are shown as the tail and
+//! frozen when it says that the utterance is over. One that never says so would pile
+//! words up, so what was said [`LONGEST`] ago is let go of whatever follows.
+
+use crate::{AsrError, Belief, Recognizer};
+use swictation_core::time::samples_in_ms;
+use swictation_core::wire::EngineInfo;
+use swictation_core::{SamplePos, Word};
+
+/// As long as a stream without utterances keeps its audio ([`crate::stream`]).
+pub(crate) const LONGEST: u64 = samples_in_ms(30_000);
+
+/// A recognizer that hands its words over by the utterance.
+pub(crate) struct Held {
+    inner: Box<dyn Recognizer>,
+    /// Frozen in there, held here.
+    words: Vec<Word>,
+    /// Position after the last sample fed.
+    end: SamplePos,
+}
+
+impl Held {
+    /// Holds the words of `inner`.
+    pub(crate) fn new(inner: Box<dyn Recognizer>) -> Self {
+        Self { inner, words: Vec::new(), end: SamplePos::default() }
+    }
+
+    fn hold(&mut self, belief: Belief, last: bool) -> Belief {
+        let before = self.words.len();
+        let mut words = std::mem::take(&mut self.words);
+        words.extend(belief.words);
+        let known = before + belief.frozen;
+        let ends: Vec<_> = belief.ends.into_iter().map(|(count, at)| (before + count, at)).collect();
+        let old = words[..known].iter().take_while(|word| self.end.since(word.end) > LONGEST).count();
+        let frozen = match last {
+            true => known,
+            false => ends.last().map_or(0, |(count, _)| *count).max(old),
+        };
+        self.words = words[frozen..known].to_vec();
+        Belief { words, frozen, ends, ..belief }
+    }
+}
+
+impl Recognizer for Held {
+    fn info(&self) -> EngineInfo {
+        self.inner.info()
+    }
+
+    fn begin(&mut self, at: SamplePos, typed: &[String]) {
+        self.words.clear();
+        self.end = at;
+        self.inner.begin(at, typed);
+    }
+
+    fn follow(&mut self, at: SamplePos) {
+        self.words.clear();
+        self.end = at;
+        self.inner.follow(at);
+    }
+
+    fn feed(&mut self, pcm: &[f32]) {
+        self.end = self.end + pcm.len() as u64;
+        self.inner.feed(pcm);
+    }
+
+    fn step(&mut self) -> Result<Option<Belief>, AsrError> {
+        Ok(self.inner.step()?.map(|belief| self.hold(belief, false)))
+    }
+
+    fn end(&mut self) {
+        self.inner.end();
+    }
+
+    fn finish(&mut self) -> Result<Belief, AsrError> {
+        let belief = self.inner.finish()?;
+        Ok(self.hold(belief, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says a word a second and freezes it at once; the third ends an utterance.
+    struct Speaker {
+        heard: u64,
+        said: u64,
+    }
+
+    const SECOND: u64 = samples_in_ms(1000);
+
+    fn word(second: u64) -> Word {
+        Word {
+            text: format!("w{second}"),
+            glued: false,
+            start: SamplePos(second * SECOND),
+            end: SamplePos((second + 1) * SECOND),
+            confidence: 1.0,
+            tokens: Vec::new(),
+        }
+    }
+
+    impl Recognizer for Speaker {
+        fn info(&self) -> EngineInfo {
+            panic!("nobody asks")
+        }
+        fn begin(&mut self, _at: SamplePos, _typed: &[String]) {
+            (self.heard, self.said) = (0, 0);
+        }
+        fn feed(&mut self, pcm: &[f32]) {
+            self.heard += pcm.len() as u64;
+        }
+        fn step(&mut self) -> Result<Option<Belief>, AsrError> {
+            if self.heard < (self.said + 1) * SECOND {
+                return Ok(None);
+            }
+            self.said += 1;
+            let ends = if self.said == 3 { vec![(1, SamplePos(3 * SECOND))] } else { Vec::new() };
+            Ok(Some(Belief { words: vec![word(self.said - 1)], frozen: 1, ends, ..Belief::default() }))
+        }
+        fn finish(&mut self) -> Result<Belief, AsrError> {
+            Ok(Belief::default())
+        }
+    }
+
+    #[test]
+    fn words_are_shown_at_once_and_frozen_when_the_utterance_ends() {
+        let mut held = Held::new(Box::new(Speaker { heard: 0, said: 0 }));
+        held.begin(SamplePos(0), &[]);
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            held.feed(&vec![0.0; SECOND as usize]);
+            let belief = held.step().unwrap().unwrap();
+            seen.push((belief.words.len(), belief.frozen, belief.ends.len()));
+        }
+        assert_eq!(seen, [(1, 0, 0), (2, 0, 0), (3, 3, 1), (1, 0, 0), (2, 0, 0)]);
+        let last = held.finish().unwrap();
+        assert_eq!((last.words.len(), last.frozen), (2, 2));
+    }
+
+    #[test]
+    fn what_was_said_long_ago_is_let_go_of() {
+        let mut held = Held::new(Box::new(Speaker { heard: 0, said: 0 }));
+        held.begin(SamplePos(0), &[]);
+        let (mut frozen, mut most) = (0, 0);
+        for _ in 0..100 {
+            held.feed(&vec![0.0; SECOND as usize]);
+            let belief = held.step().unwrap().unwrap();
+            frozen += belief.frozen;
+            most = most.max(belief.words.len());
+        }
+        assert!(most <= 32 && frozen >= 68, "{most} words at once, {frozen} frozen");
+    }
+}
