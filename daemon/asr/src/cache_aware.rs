@@ -11,10 +11,11 @@
 mod setting;
 
 use crate::decoder::{Ctc, Decoder, Rnnt, Token};
-use crate::encoder::{CacheAwareEncoder, expect_metadata, expect_precision};
+use crate::encoder::{CacheAwareEncoder, expect_metadata};
 use crate::features::{HOP, LogMel};
 use crate::graph::{Device, Runtime};
 use crate::manifest::{Family, Manifest, Normalize};
+use crate::precision::read_back;
 use crate::vocab::{Vocabulary, Words};
 use crate::{AsrError, Belief, Recognizer, Settings};
 use std::iter::repeat;
@@ -73,7 +74,6 @@ impl CacheAware {
         let vocabulary = Vocabulary::read(&manifest.file(dir, "vocabulary")?)?;
         let encoder =
             CacheAwareEncoder::open(runtime, &manifest.file(dir, role)?, device, streaming, features.mels())?;
-        expect_precision(&[encoder.graph()], manifest)?;
         expect_metadata(encoder.graph(), "vocab_size", vocabulary.blank())?;
         let ends = manifest.end_of_utterance.as_ref().map_or(&[][..], |table| &table.pieces);
         let ends = ends.iter().map(|piece| vocabulary.token(piece)).collect::<Result<Vec<_>, _>>()?;
@@ -91,6 +91,7 @@ impl CacheAware {
             }
             other => return Err(fail(format!("family {} is not cache-aware", other.as_str()))),
         };
+        let graphs = [vec![encoder.graph()], decoder.graphs()].concat();
         let info = EngineInfo {
             model: manifest.name.clone(),
             family: manifest.family.as_str().to_owned(),
@@ -101,6 +102,8 @@ impl CacheAware {
             latency_ms: Some(streaming.chunk_ms()),
             wait_k: None,
             unbounded: true,
+            runtime: runtime.version().to_owned(),
+            graphs: read_back(&graphs, manifest)?,
         };
         let frame_samples = u64::from(streaming.subsampling) * HOP as u64;
         let words = Words::new(SamplePos::default(), frame_samples, 0);

@@ -17,6 +17,7 @@ mod hold;
 mod latency;
 pub mod manifest;
 pub mod moonshine;
+pub mod precision;
 pub mod stream;
 pub mod vad;
 pub mod vocab;

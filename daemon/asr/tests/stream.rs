@@ -57,6 +57,7 @@ impl Recognizer for Counting {
             latency_ms: None,
             wait_k: None,
             unbounded: self.unbounded,
+            ..EngineInfo::default()
         }
     }
     fn begin(&mut self, at: SamplePos, typed: &[String]) {

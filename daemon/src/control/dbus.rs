@@ -304,8 +304,9 @@ impl Dictation {
     }
 
     /// The recognizer: state (s: absent, loading, ready or failed), model (s),
-    /// family (s), provider (s), precision (s), context_seconds (d), chunk_ms (u),
-    /// latency_ms (u; 0 where no setting fixes it).
+    /// family (s), provider (s), precision (s), weights (a{sd}: percent of each
+    /// type), on_cpu (a{su}: operators that a GPU left to the processor), runtime (s),
+    /// context_seconds (d), chunk_ms (u), latency_ms (u; 0 where no setting fixes it).
     #[zbus(property)]
     fn engine(&self) -> Dict {
         lock(&self.published).engine.to_dict()

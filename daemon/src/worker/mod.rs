@@ -42,6 +42,9 @@ pub struct Recipe {
     /// The worker's log filter.
     pub log: String,
     threads: u32,
+    gpu_memory_mb: u32,
+    tf32: bool,
+    cuda_graph: bool,
     context_seconds: Option<f32>,
     chunk_ms: Option<u32>,
     wait_k: Option<u32>,
@@ -53,8 +56,22 @@ impl Recipe {
     /// What the configuration asks for.
     pub fn new(program: PathBuf, model: PathBuf, config: &Config, steps: bool, log: &str) -> Self {
         let Config { threads, context_seconds, chunk_ms, wait_k, latency_ms, policy, .. } = *config;
-        let log = log.to_owned();
-        Self { program, model, steps, log, threads, context_seconds, chunk_ms, wait_k, latency_ms, policy }
+        let Config { gpu_memory_mb, tf32, cuda_graph, .. } = *config;
+        Self {
+            program,
+            model,
+            steps,
+            log: log.to_owned(),
+            threads,
+            gpu_memory_mb,
+            tf32,
+            cuda_graph,
+            context_seconds,
+            chunk_ms,
+            wait_k,
+            latency_ms,
+            policy,
+        }
     }
 
     fn command(&self, device: &str) -> Command {
@@ -71,8 +88,12 @@ impl Recipe {
         option("--wait-k", self.wait_k.map(|v| v.to_string()));
         option("--latency-ms", self.latency_ms.map(|v| v.to_string()));
         option("--policy", self.policy.map(|v| v.as_str().to_owned()));
-        if self.steps {
-            command.arg("--steps");
+        command.args(["--gpu-memory-mb", &self.gpu_memory_mb.to_string()]);
+        for (flag, on) in [("--steps", self.steps), ("--tf32", self.tf32), ("--cuda-graph", self.cuda_graph)]
+        {
+            if on {
+                command.arg(flag);
+            }
         }
         command.env("SWICTATION_LOG", &self.log);
         // Since 1.29 the official builds of ONNX Runtime report to their maker and

@@ -46,6 +46,7 @@ impl Recognizer for Counting {
             latency_ms: None,
             wait_k: None,
             unbounded: true,
+            ..EngineInfo::default()
         }
     }
     fn begin(&mut self, at: SamplePos, typed: &[String]) {
@@ -67,7 +68,13 @@ impl Recognizer for Counting {
             return Ok(Some(Belief::default()));
         }
         let words = vec![self.word()];
-        Ok(Some(Belief { words, frozen: 1, tokens: vec![self.words], frames: vec![self.words] }))
+        Ok(Some(Belief {
+            words,
+            frozen: 1,
+            tokens: vec![self.words],
+            frames: vec![self.words],
+            ends: Vec::new(),
+        }))
     }
     fn finish(&mut self) -> Result<Belief, AsrError> {
         Ok(Belief::default())

@@ -44,6 +44,7 @@ fn recognizer() -> Moonshine<Pleased> {
         latency_ms: None,
         wait_k: Some(1),
         unbounded: false,
+        ..EngineInfo::default()
     };
     Moonshine {
         graphs: Pleased,

@@ -202,6 +202,7 @@ fn engine() -> EngineInfo {
         latency_ms: None,
         wait_k: Some(1),
         unbounded: false,
+        ..EngineInfo::default()
     }
 }
 
