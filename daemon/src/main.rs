@@ -95,8 +95,8 @@ type Outcome = Result<u8, (u8, String)>;
 fn serve(args: Serve, log: &str) -> Outcome {
     let file = args.config.unwrap_or_else(settings::config_file);
     let mut config = read(&file)?;
-    if let Some(name) = args.typist {
-        config.typist = name;
+    if let Some(name) = &args.typist {
+        config.typist.clone_from(name);
     }
     let wakes = channel();
     let metrics = Arc::new(Mutex::new("{}".to_owned()));
@@ -126,6 +126,7 @@ fn serve(args: Serve, log: &str) -> Outcome {
         recipe: recipe(&config, false, log),
         config,
         config_file: Some(file),
+        typist_name: args.typist,
         source: args.source,
         typist: Some(typist),
         transcript: None,
@@ -150,6 +151,7 @@ fn transcribe(job: Transcribe, log: &str) -> Outcome {
         recipe: recipe(&config, job.steps, log),
         config,
         config_file: None,
+        typist_name: None,
         source: Some(format!("wav:{}{pace}", job.file)),
         typist: None,
         transcript: Some(Transcript::new(std::io::stdout(), job.json)),

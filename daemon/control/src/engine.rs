@@ -61,6 +61,8 @@ pub struct Engine {
     pub context_seconds: f64,
     /// The audio that one step takes, in milliseconds.
     pub chunk_ms: u32,
+    /// The folder that the model was loaded from.
+    pub folder: String,
 }
 
 impl Engine {
@@ -75,6 +77,7 @@ impl Engine {
             ("precision", text(&self.precision)),
             ("context_seconds", Variant::from(self.context_seconds)),
             ("chunk_ms", Variant::from(self.chunk_ms)),
+            ("folder", text(&self.folder)),
         ])
     }
 
@@ -90,6 +93,7 @@ impl Engine {
             precision: text("precision"),
             context_seconds: read(dict, "context_seconds").unwrap_or_default(),
             chunk_ms: read(dict, "chunk_ms").unwrap_or_default(),
+            folder: text("folder"),
         }
     }
 }
@@ -119,6 +123,7 @@ mod tests {
             precision: "fp16".into(),
             context_seconds: 5.6,
             chunk_ms: 80,
+            folder: "/models/a".into(),
         };
         assert_eq!(Engine::from_dict(&owned(engine.to_dict())), engine);
     }
