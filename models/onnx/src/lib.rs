@@ -10,7 +10,7 @@
 mod dtype;
 mod parse;
 mod weights;
-mod wire;
+pub mod wire;
 
 pub use dtype::DataType;
 pub use weights::Weights;
@@ -45,6 +45,25 @@ pub struct Header {
     pub bounds: BTreeMap<String, i64>,
     /// How many nodes there are of each operator type, in subgraphs too.
     pub operators: BTreeMap<String, u64>,
+    /// How many convolutions there are of each kind, in subgraphs too.
+    pub convolutions: BTreeMap<Convolution, u64>,
+}
+
+/// What the attributes of a convolution say, be it of floats or of integers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Convolution {
+    /// Its size in each dimension (`kernel_shape`).
+    pub kernel: Vec<u64>,
+    /// How far it goes on in each dimension (`strides`); empty for ones.
+    pub strides: Vec<u64>,
+    /// How many groups the channels are in; in a depthwise one as many as channels.
+    pub groups: u64,
+}
+
+impl Default for Convolution {
+    fn default() -> Self {
+        Convolution { kernel: Vec::new(), strides: Vec::new(), groups: 1 }
+    }
 }
 
 /// An input or an output of the graph.

@@ -2,7 +2,7 @@
 
 use crate::weights::Claim;
 use crate::wire::{Value, Wire};
-use crate::{DataType, Dim, External, Header, OnnxError, Port, Tensor};
+use crate::{Convolution, DataType, Dim, External, Header, OnnxError, Port, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek};
 
@@ -138,6 +138,7 @@ impl Parse {
     ) -> Result<(), OnnxError> {
         let (mut operator, mut output, mut inputs) = (String::new(), String::new(), Vec::new());
         let first = self.header.tensors.len();
+        let mut convolution = Convolution::default();
         self.scalar = None;
         let end = wire.inside(value)?;
         wire.message(end, &mut |wire, number, value| {
@@ -145,11 +146,17 @@ impl Parse {
                 1 if inputs.len() < 3 => inputs.push(wire.text(value)?),
                 2 if output.is_empty() => output = wire.text(value)?,
                 4 => operator = wire.text(value)?,
-                5 => self.attribute(wire, value, depth)?,
+                5 => self.attribute(wire, value, depth, &mut convolution)?,
                 _ => {}
             }
             Ok(())
         })?;
+        if operator.starts_with("Conv") && !convolution.kernel.is_empty() {
+            if !self.header.convolutions.contains_key(&convolution) {
+                wire.count()?;
+            }
+            *self.header.convolutions.entry(convolution).or_default() += 1;
+        }
         for tensor in self.header.tensors[first..].iter_mut().filter(|tensor| tensor.name.is_empty()) {
             tensor.name.clone_from(&output);
         }
@@ -174,17 +181,33 @@ impl Parse {
         wire: &mut Wire<R>,
         value: Value,
         depth: u32,
+        convolution: &mut Convolution,
     ) -> Result<(), OnnxError> {
+        let (mut name, mut one, mut several) = (String::new(), None, Vec::new());
         let end = wire.inside(value)?;
         wire.message(end, &mut |wire, number, value| match number {
+            1 => wire.text(value).map(|text| name = text),
+            3 => wire.integer(value).map(|n| one = Some(n)),
             5 | 10 => self.tensor(wire, value),
             6 | 11 => {
                 let end = wire.inside(value)?;
                 self.graph(wire, end, depth + 1)
             }
+            // No convolution has more dimensions; other lists may have any length.
+            8 => wire.numbers(value, &mut |n| {
+                several.extend((several.len() < 8).then_some(n));
+                Ok(())
+            }),
             22 | 23 => self.sparse(wire, value),
             _ => Ok(()),
-        })
+        })?;
+        match name.as_str() {
+            "kernel_shape" => convolution.kernel = several,
+            "strides" => convolution.strides = several,
+            "group" => convolution.groups = one.unwrap_or(1),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// A `SparseTensorProto`: what counts is the values that are there.

@@ -15,7 +15,7 @@ const MAX_TEXT: u64 = 64 << 20;
 const MAX_ENTRIES: u32 = 1 << 18;
 
 /// A file as a stream of fields.
-pub(crate) struct Wire<R> {
+pub struct Wire<R> {
     input: BufReader<R>,
     at: u64,
     text: u64,
@@ -24,7 +24,7 @@ pub(crate) struct Wire<R> {
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Value {
+pub enum Value {
     /// A number.
     Number(u64),
     /// Four or eight bytes, which are skipped already.
@@ -33,26 +33,33 @@ pub(crate) enum Value {
     Until(u64),
 }
 
+/// What takes in the fields of a message: the file, the field's number, its value.
+pub type Each<'a, R> = &'a mut dyn FnMut(&mut Wire<R>, u64, Value) -> Result<(), OnnxError>;
+
 impl<R: Read + Seek> Wire<R> {
     /// A file from its beginning, and its length.
-    pub(crate) fn new(mut input: R) -> Result<(Self, u64), OnnxError> {
+    ///
+    /// # Errors
+    /// As every function here: [`OnnxError::Read`], [`OnnxError::Malformed`] where the
+    /// bytes are no such message, [`OnnxError::TooMuch`].
+    pub fn new(mut input: R) -> Result<(Self, u64), OnnxError> {
         let end = input.seek(SeekFrom::End(0))?;
         input.rewind()?;
         Ok((Wire { input: BufReader::new(input), at: 0, text: 0, entries: 0 }, end))
     }
 
     /// The first bytes, which stay to be read.
-    pub(crate) fn peek(&mut self) -> Result<&[u8], OnnxError> {
+    pub fn peek(&mut self) -> Result<&[u8], OnnxError> {
         Ok(self.input.fill_buf()?)
     }
 
     /// The error that something is wrong here.
-    pub(crate) fn malformed(&self, reason: impl Into<String>) -> OnnxError {
+    pub fn malformed(&self, reason: impl Into<String>) -> OnnxError {
         OnnxError::Malformed { at: self.at, reason: reason.into() }
     }
 
     /// Counts one more thing that takes memory.
-    pub(crate) fn count(&mut self) -> Result<(), OnnxError> {
+    pub fn count(&mut self) -> Result<(), OnnxError> {
         self.entries += 1;
         if self.entries > MAX_ENTRIES {
             return Err(OnnxError::TooMuch("more than 262144 tensors, ports and names"));
@@ -62,11 +69,7 @@ impl<R: Read + Seek> Wire<R> {
 
     /// Gives every field of the message that ends at `end` to `each`, with its number.
     /// What `each` leaves of a field is skipped.
-    pub(crate) fn message(
-        &mut self,
-        end: u64,
-        each: &mut dyn FnMut(&mut Self, u64, Value) -> Result<(), OnnxError>,
-    ) -> Result<(), OnnxError> {
+    pub fn message(&mut self, end: u64, each: Each<'_, R>) -> Result<(), OnnxError> {
         while self.at < end {
             let (number, value) = self.field(end)?;
             each(self, number, value)?;
@@ -127,7 +130,7 @@ impl<R: Read + Seek> Wire<R> {
     }
 
     /// The numbers of a field, be they packed or one alone.
-    pub(crate) fn numbers(
+    pub fn numbers(
         &mut self,
         value: Value,
         each: &mut dyn FnMut(u64) -> Result<(), OnnxError>,
@@ -146,7 +149,7 @@ impl<R: Read + Seek> Wire<R> {
 
     /// The signed integer in the four or eight bytes of a field; none where it has
     /// another length.
-    pub(crate) fn little_endian(&mut self, value: Value) -> Result<Option<i64>, OnnxError> {
+    pub fn little_endian(&mut self, value: Value) -> Result<Option<i64>, OnnxError> {
         let mut bytes = [0; 8];
         match self.length(value) {
             4 => {
@@ -163,7 +166,7 @@ impl<R: Read + Seek> Wire<R> {
     }
 
     /// How many bytes a field has.
-    pub(crate) fn length(&self, value: Value) -> u64 {
+    pub fn length(&self, value: Value) -> u64 {
         match value {
             Value::Until(end) => end - self.at,
             Value::Number(_) | Value::Fixed => 1,
@@ -171,7 +174,7 @@ impl<R: Read + Seek> Wire<R> {
     }
 
     /// Where the message in a field ends.
-    pub(crate) fn inside(&self, value: Value) -> Result<u64, OnnxError> {
+    pub fn inside(&self, value: Value) -> Result<u64, OnnxError> {
         match value {
             Value::Until(end) => Ok(end),
             _ => Err(self.malformed("a number stands where a message is expected")),
@@ -179,7 +182,7 @@ impl<R: Read + Seek> Wire<R> {
     }
 
     /// The number in a field.
-    pub(crate) fn integer(&self, value: Value) -> Result<u64, OnnxError> {
+    pub fn integer(&self, value: Value) -> Result<u64, OnnxError> {
         match value {
             Value::Number(number) => Ok(number),
             _ => Err(self.malformed("a message stands where a number is expected")),
@@ -187,7 +190,7 @@ impl<R: Read + Seek> Wire<R> {
     }
 
     /// The text in a field.
-    pub(crate) fn text(&mut self, value: Value) -> Result<String, OnnxError> {
+    pub fn text(&mut self, value: Value) -> Result<String, OnnxError> {
         let length = self.inside(value)? - self.at;
         self.text = self.text.saturating_add(length);
         if self.text > MAX_TEXT {

@@ -234,6 +234,17 @@ fn the_geometry_of_a_streaming_model_shows_in_the_bounds_of_its_outputs() {
 }
 
 #[test]
+fn subsampling_and_kernels_show_in_the_convolutions() {
+    let header = Header::of_file(&toy("att70_6-rnnt/encoder-model.onnx")).unwrap();
+    let strided = header.convolutions.iter().filter(|(one, _)| one.strides.first().is_some_and(|by| *by > 1));
+    let by: u64 = strided.map(|(one, n)| one.strides[0].pow(u32::try_from(*n).unwrap())).product();
+    assert_eq!(by, 8, "{:?}", header.convolutions);
+    let depthwise: Vec<_> =
+        header.convolutions.keys().filter(|one| one.groups > 1 && one.kernel.len() == 1).collect();
+    assert_eq!(depthwise.iter().map(|one| one.kernel[0]).collect::<Vec<_>>(), [9]);
+}
+
+#[test]
 fn a_file_cut_short_anywhere_never_has_other_weights() {
     let whole = whole();
     let full = read(&whole).unwrap();
