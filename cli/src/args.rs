@@ -33,7 +33,7 @@ pub(crate) enum Verb {
     Quit,
     /// Print the words of an audio file; needs no daemon
     Transcribe(Transcribe),
-    /// List, fetch, check and remove models; needs no daemon
+    /// List, fetch, check, choose and remove models; needs no daemon
     Model(Model),
 }
 
@@ -103,9 +103,18 @@ pub(crate) enum ModelVerb {
         /// The name of the model
         name: Option<String>,
     },
+    /// Have the daemon use a model; when it fails, the one in use stays
+    Use {
+        /// The name of the model, or its folder
+        #[arg(value_hint = ValueHint::DirPath)]
+        model: String,
+    },
     /// Remove a model, and what is there of one that was not fetched to its end
     Remove {
         /// The name of the model
         name: String,
+        /// Also when the daemon uses it or config.toml chooses it
+        #[arg(long)]
+        force: bool,
     },
 }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::io;
-use swictation_control::exit;
+use swictation_control::{Refused, exit};
 use swictation_models::StoreError;
 use zbus::DBusError;
 
@@ -77,6 +77,9 @@ impl From<zbus::Error> for Failure {
         }
         let Some(name) = error_name(&e) else { return Failure::other(e) };
         let said = error_text(&e);
+        if let Some(code) = Refused::exit_code(&name) {
+            return Failure::new(code, said);
+        }
         match name.strip_prefix("org.freedesktop.DBus.Error.").unwrap_or(&name) {
             "Failed" => Failure::new(exit::FAILURE, said),
             "ServiceUnknown" | "NameHasNoOwner" => Failure::new(

@@ -6,6 +6,7 @@
 //! fetch and remove models need no daemon.
 
 mod args;
+mod choice;
 mod failure;
 mod follow;
 mod model;
@@ -17,6 +18,7 @@ use clap::Parser;
 use failure::Failure;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 use swictation_control::{Dictation1Proxy, INTERFACE, NAME, OwnedDict, PATH, Status, exit};
@@ -31,11 +33,7 @@ fn main() -> ExitCode {
     let done = match args.verb {
         Verb::Transcribe(_) => Err(transcribe()),
         Verb::Model(model) => model::run(model.verb),
-        verb => tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| Failure::new(exit::FAILURE, format!("no event loop: {e}")))
-            .and_then(|runtime| runtime.block_on(run(verb))),
+        verb => wait(run(verb)),
     };
     match done {
         Ok(code) => code.into(),
@@ -44,6 +42,15 @@ fn main() -> ExitCode {
             failure.code.into()
         }
     }
+}
+
+/// Runs what waits for the bus.
+fn wait<T>(what: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(exit::FAILURE, format!("no event loop: {e}")))?
+        .block_on(what)
 }
 
 /// Does what the verb says with the daemon; the exit code when that went well.
@@ -139,11 +146,20 @@ async fn quit(connection: &Connection, daemon: &Dictation1Proxy<'_>) -> Result<u
 /// Becomes `swictationd transcribe`, with the arguments as they were given. Comes
 /// back only when that is not possible.
 fn transcribe() -> Failure {
+    let program = swictationd();
+    let e = Command::new(&program).args(std::env::args_os().skip(1)).exec();
+    not_run(&program, &e)
+}
+
+/// The daemon's program: beside this one, or found by name.
+fn swictationd() -> PathBuf {
     let name = "swictationd";
     let beside =
         std::env::current_exe().ok().map(|own| own.with_file_name(name)).filter(|path| path.is_file());
-    let program = beside.unwrap_or_else(|| name.into());
-    let e = Command::new(&program).args(std::env::args_os().skip(1)).exec();
+    beside.unwrap_or_else(|| name.into())
+}
+
+fn not_run(program: &Path, e: &io::Error) -> Failure {
     Failure::new(
         exit::FAILURE,
         format!(

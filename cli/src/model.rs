@@ -3,6 +3,7 @@
 //! The rules are the store's (`swictation-models`); here is what a person sees.
 
 use crate::args::ModelVerb;
+use crate::choice;
 use crate::failure::Failure;
 use crate::progress::{Progress, bytes};
 use crate::show;
@@ -20,7 +21,11 @@ pub(crate) fn run(verb: ModelVerb) -> Result<u8, Failure> {
         ModelVerb::Info { name } => info(&places, &name),
         ModelVerb::Get { name, from } => get(places, &name, from),
         ModelVerb::Verify { name } => verify(&places, name),
-        ModelVerb::Remove { name } => {
+        ModelVerb::Use { model } => choice::choose(&places, &model),
+        ModelVerb::Remove { name, force } => {
+            if !force && installed::one(&places, &name).is_some() {
+                choice::expect_unused(&places, &name)?;
+            }
             installed::remove(&places, &name)?;
             show::line(&format!("{name} is removed"))
         }
@@ -203,7 +208,7 @@ fn get(places: Places, name: &str, from: Option<String>) -> Result<u8, Failure> 
     progress.end();
     done?;
     show::line(&format!("{name} is installed in {}", folder.display()))?;
-    show::line(&format!("model = \"{name}\" in config.toml has the daemon use it"))
+    show::line(&format!("`swictation model use {name}` has the daemon use it"))
 }
 
 fn verify(places: &Places, name: Option<String>) -> Result<u8, Failure> {

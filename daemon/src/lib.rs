@@ -10,5 +10,6 @@ pub mod gpu;
 pub mod main_loop;
 pub mod settings;
 pub mod transcript;
+pub mod trial;
 pub mod typist;
 pub mod worker;

@@ -11,7 +11,7 @@ use swictation_daemon::control::{dbus, notify};
 use swictation_daemon::main_loop::{MainLoop, Parts, Wake, channel};
 use swictation_daemon::transcript::Transcript;
 use swictation_daemon::worker::Recipe;
-use swictation_daemon::{settings, typist};
+use swictation_daemon::{settings, trial, typist};
 
 /// Listens, has the speech recognised, and types it into the focused window.
 #[derive(Parser)]
@@ -43,6 +43,18 @@ struct Serve {
 enum Job {
     /// Write down a recording; needs no running daemon.
     Transcribe(Transcribe),
+    /// Load a model, and when that goes well choose it in config.toml; `swictation
+    /// model use` does this where no daemon runs.
+    UseModel(UseModel),
+}
+
+#[derive(ClapArgs)]
+struct UseModel {
+    /// The name of a model, or the absolute path of a folder.
+    model: String,
+    /// Choose it in this configuration instead of ~/.config/swictation/config.toml.
+    #[arg(long)]
+    config: Option<PathBuf>,
 }
 
 #[derive(ClapArgs)]
@@ -79,6 +91,7 @@ fn main() -> ExitCode {
         .init();
     let code = match args.job {
         Some(Job::Transcribe(job)) => transcribe(job, &log),
+        Some(Job::UseModel(job)) => use_model(job, &log),
         None => serve(args.serve, &log),
     };
     match code {
@@ -95,8 +108,8 @@ type Outcome = Result<u8, (u8, String)>;
 fn serve(args: Serve, log: &str) -> Outcome {
     let file = args.config.unwrap_or_else(settings::config_file);
     let mut config = read(&file)?;
-    if let Some(name) = args.typist {
-        config.typist = name;
+    if let Some(name) = &args.typist {
+        config.typist.clone_from(name);
     }
     let wakes = channel();
     let metrics = Arc::new(Mutex::new("{}".to_owned()));
@@ -126,6 +139,7 @@ fn serve(args: Serve, log: &str) -> Outcome {
         recipe: recipe(&config, false, log),
         config,
         config_file: Some(file),
+        typist_name: args.typist,
         source: args.source,
         typist: Some(typist),
         transcript: None,
@@ -150,6 +164,7 @@ fn transcribe(job: Transcribe, log: &str) -> Outcome {
         recipe: recipe(&config, job.steps, log),
         config,
         config_file: None,
+        typist_name: None,
         source: Some(format!("wav:{}{pace}", job.file)),
         typist: None,
         transcript: Some(Transcript::new(std::io::stdout(), job.json)),
@@ -158,6 +173,16 @@ fn transcribe(job: Transcribe, log: &str) -> Outcome {
         once: true,
     };
     Ok(MainLoop::new(parts, wakes).run())
+}
+
+fn use_model(job: UseModel, log: &str) -> Outcome {
+    let file = job.config.unwrap_or_else(settings::config_file);
+    settings::check_model(&job.model).map_err(|e| (exit::USAGE, e))?;
+    let config = Config { model: job.model, ..read(&file)? };
+    trial::load(&recipe(&config, false, log), config.taste().devices)
+        .map_err(|why| (exit::MODEL, format!("{} is not chosen: {why}", config.model)))?;
+    settings::choose_model(&file, &config.model).map_err(|e| (exit::CONFIGURATION, e))?;
+    Ok(exit::OK)
 }
 
 fn read(file: &std::path::Path) -> Result<Config, (u8, String)> {

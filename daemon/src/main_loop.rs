@@ -6,14 +6,16 @@
 //! nothing is due the loop sleeps without a timeout. It decides nothing about
 //! dictation; that is the session's.
 
+mod change;
+
 use crate::audio::{AudioEvent, Capture};
 use crate::control::dbus::{self, Bus, Published};
 use crate::control::notify;
 use crate::gpu::{self, Nvml};
-use crate::settings;
 use crate::transcript::Transcript;
-use crate::typist::thread::{self, Report, TypistThread};
+use crate::typist::thread::{Report, TypistThread};
 use crate::worker::{News, Recipe, Worker};
+use change::Change;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -49,6 +51,8 @@ pub struct Parts {
     pub config: Config,
     /// The file that [`Wake::Configured`] reads again.
     pub config_file: Option<PathBuf>,
+    /// What to type with, when the command line says so.
+    pub typist_name: Option<String>,
     /// What to listen to, when the command line says so.
     pub source: Option<String>,
     /// How workers are started.
@@ -65,6 +69,10 @@ pub struct Parts {
     pub once: bool,
 }
 
+/// A worker, if there is one, and the number that tells its news from others'.
+#[derive(Default)]
+struct Numbered(u32, Option<Worker>);
+
 /// The running program.
 pub struct MainLoop {
     parts: Parts,
@@ -73,13 +81,13 @@ pub struct MainLoop {
     wakes: Sender<Wake>,
     inbox: Receiver<Wake>,
     captures: HashMap<u32, Capture>,
-    worker: Option<Worker>,
+    /// The current worker and the candidate, each with its number.
+    worker: Numbered,
+    candidate: Numbered,
     workers: u32,
     typist: &'static str,
-    /// The configuration that the last working engine had.
-    proven: Config,
-    /// A new engine is wanted as soon as nobody dictates.
-    replace_worker: bool,
+    /// What the candidate is tried for.
+    change: Option<Change>,
     dictating_since: Option<Instant>,
     nvml: Option<Option<Nvml>>,
     /// The end was asked for; it comes when the last words are typed.
@@ -92,16 +100,16 @@ impl MainLoop {
     pub fn new(parts: Parts, channel: (Sender<Wake>, Receiver<Wake>)) -> Self {
         Self {
             session: Session::new(parts.config.taste()),
-            proven: parts.config.clone(),
             parts,
             origin: Instant::now(),
             wakes: channel.0,
             inbox: channel.1,
             captures: HashMap::new(),
-            worker: None,
+            worker: Numbered::default(),
+            candidate: Numbered::default(),
             workers: 0,
             typist: "",
-            replace_worker: false,
+            change: None,
             dictating_since: None,
             nvml: None,
             ending: false,
@@ -142,7 +150,7 @@ impl MainLoop {
         self.captures.clear();
         // What was committed is typed before the program ends.
         self.parts.typist = None;
-        self.worker = None;
+        (self.worker.1, self.candidate.1) = (None, None);
         self.ended.unwrap_or(exit::OK)
     }
 
@@ -154,9 +162,17 @@ impl MainLoop {
         match wake {
             Wake::Asked(request) => self.asked(request),
             Wake::Heard(capture, event) => self.heard(capture, event),
-            Wake::Worker(number, news) if number == self.workers => match news {
+            Wake::Worker(number, news) if number == self.worker.0 => match news {
                 News::Said(message) => self.handle(Event::Worker(message)),
                 News::Gone(ending) => self.worker_gone(ending),
+            },
+            Wake::Worker(number, news) if number == self.candidate.0 => match news {
+                News::Said(message) => self.handle(Event::Candidate(message)),
+                News::Gone(ending) => {
+                    tracing::warn!("{ending}");
+                    self.candidate = Numbered::default();
+                    self.handle(Event::CandidateGone(ending));
+                }
             },
             Wake::Worker(..) => {}
             Wake::Typed(report) => {
@@ -183,6 +199,7 @@ impl MainLoop {
             dbus::Command::Toggle => self.handle(Event::Command(Command::Toggle)),
             dbus::Command::Cancel => self.handle(Event::Command(Command::Cancel)),
             dbus::Command::Quit => self.end(),
+            dbus::Command::UseModel(name) => return self.use_model(name, request.reply),
         }
         drop(request.reply.send(Ok(state(self.session.state()))));
     }
@@ -225,75 +242,11 @@ impl MainLoop {
 
     fn worker_gone(&mut self, ending: swictation_core::supervise::Ending) {
         tracing::warn!("{ending}");
-        self.worker = None;
+        self.worker.1 = None;
         self.handle(Event::WorkerGone(ending));
-        let session::Engine::Failed(why) = self.session.engine().clone() else { return };
-        if self.parts.once {
+        if let (true, session::Engine::Failed(why)) = (self.parts.once, self.session.engine()) {
+            let why = why.clone();
             self.fail(exit::MODEL, &why);
-        } else if self.proven.needs_other_worker(&self.parts.config) {
-            // An edit that no engine can do leaves the old configuration in force.
-            self.parts.config = self.proven.clone();
-            self.adopt();
-            self.start_over();
-            self.configuration_trouble(format!("the new configuration is not in force: {why}"));
-        }
-    }
-
-    fn configured(&mut self) {
-        let Some(file) = &self.parts.config_file else { return };
-        match settings::read_config(file) {
-            Ok(config) if config == self.parts.config => self.configuration_trouble(String::new()),
-            Ok(config) => {
-                notify::reloading();
-                self.replace_worker |= self.parts.config.needs_other_worker(&config);
-                if self.parts.config.typist != config.typist {
-                    self.replace_typist(&config.typist);
-                }
-                self.parts.config = config;
-                self.adopt();
-                self.configuration_trouble(String::new());
-                self.start_over();
-                notify::ready("configured");
-            }
-            Err(why) => {
-                tracing::warn!("the old configuration stays in force: {why}");
-                self.configuration_trouble(format!("the old configuration stays in force: {why}"));
-            }
-        }
-    }
-
-    fn replace_typist(&mut self, name: &str) {
-        let wakes = self.wakes.clone();
-        match thread::spawn(name.to_owned(), move |report| drop(wakes.send(Wake::Typed(report)))) {
-            // Dropping the old one types what it still has.
-            Ok(typist) => self.parts.typist = Some(typist),
-            Err(error) => tracing::error!("the system gives no thread for the typist: {error}"),
-        }
-    }
-
-    fn configuration_trouble(&mut self, text: String) {
-        let mut effects = Vec::new();
-        self.session.configuration_trouble(text, &mut effects);
-        self.perform(&mut effects);
-    }
-
-    /// Makes the configuration hold for what begins from now on.
-    fn adopt(&mut self) {
-        let config = &self.parts.config;
-        let Recipe { program, steps, log, .. } = self.parts.recipe.clone();
-        self.parts.recipe = Recipe::new(program, settings::model_dir(&config.model), config, steps, &log);
-        self.session.retaste(config.taste());
-    }
-
-    /// Replaces the engine, once nobody dictates.
-    fn start_over(&mut self) {
-        let failed = matches!(self.session.engine(), session::Engine::Failed(_));
-        let idle = self.session.state() == session::Published::Idle;
-        if failed || (self.replace_worker && idle) {
-            self.replace_worker = false;
-            let mut effects = vec![Effect::Kill];
-            self.session.boot(&mut effects);
-            self.perform(&mut effects);
         }
     }
 
@@ -318,14 +271,19 @@ impl MainLoop {
                         capture.heard(samples);
                     }
                 }
-                Effect::Spawn(device) => self.spawn(&device),
-                Effect::Kill => {
-                    self.worker = None;
-                    // News of the killed one must not be taken for the next one's.
-                    self.workers += 1;
+                Effect::Spawn(device) => self.worker = self.spawn(&self.parts.recipe.clone(), &device),
+                // News of a killed one must not be taken for the next one's: no
+                // worker has the number 0.
+                Effect::Kill => self.worker = Numbered::default(),
+                Effect::SpawnCandidate(device) => {
+                    let Some(recipe) = self.change.as_ref().map(Change::recipe) else { continue };
+                    self.candidate = self.spawn(&recipe, &device);
                 }
+                Effect::KillCandidate => self.candidate = Numbered::default(),
+                Effect::Adopt => self.adopted(),
+                Effect::Reject(why) => self.rejected(&why),
                 Effect::Send(message) => {
-                    if let Some(worker) = &self.worker {
+                    if let Some(worker) = &self.worker.1 {
                         worker.send(message);
                     }
                 }
@@ -354,11 +312,11 @@ impl MainLoop {
         self.captures.insert(capture, Capture::start(source, tell));
     }
 
-    fn spawn(&mut self, device: &str) {
+    fn spawn(&mut self, recipe: &Recipe, device: &str) -> Numbered {
         self.workers += 1;
         let (wakes, number) = (self.wakes.clone(), self.workers);
         let tell = move |news| drop(wakes.send(Wake::Worker(number, news)));
-        self.worker = Worker::spawn(&self.parts.recipe, device, tell);
+        Numbered(number, Worker::spawn(recipe, device, tell))
     }
 
     fn write(&mut self, line: impl FnOnce(&mut Transcript<std::io::Stdout>) -> std::io::Result<()>) {
@@ -386,7 +344,6 @@ impl MainLoop {
         if self.parts.once || (self.ending && self.session.state() == session::Published::Idle) {
             self.ended.get_or_insert(exit::OK);
         }
-        self.start_over();
     }
 
     fn fail(&mut self, code: u8, why: &str) {
@@ -400,9 +357,6 @@ impl MainLoop {
         let engine = self.session.engine().clone();
         if let session::Engine::Ready(_) = engine {
             self.dictating_since.get_or_insert_with(Instant::now);
-            if self.proven != self.parts.config {
-                self.proven = self.parts.config.clone();
-            }
         }
         let state = state(self.session.state());
         notify::status(state.as_str());
@@ -415,7 +369,7 @@ impl MainLoop {
         if let Some(bus) = &self.parts.bus {
             bus.publish(Published {
                 state,
-                engine: shown(&engine),
+                engine: shown(&engine, &self.parts.recipe),
                 trouble: self.session.trouble(),
                 typist: self.typist.to_owned(),
             });
@@ -444,7 +398,7 @@ fn state(published: session::Published) -> State {
     }
 }
 
-fn shown(engine: &session::Engine) -> Engine {
+fn shown(engine: &session::Engine, recipe: &Recipe) -> Engine {
     match engine {
         session::Engine::Waiting(_) => Engine::default(),
         session::Engine::Loading(_) => Engine { state: EngineState::Loading, ..Engine::default() },
@@ -461,6 +415,7 @@ fn shown(engine: &session::Engine) -> Engine {
             context_seconds: f64::from(info.context_seconds),
             chunk_ms: info.chunk_ms,
             latency_ms: info.latency_ms.unwrap_or(0),
+            folder: recipe.model.display().to_string(),
         },
     }
 }

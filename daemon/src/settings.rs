@@ -6,6 +6,7 @@
 
 use inotify::{Inotify, WatchMask};
 use std::ffi::OsStr;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use swictation_core::config::Config;
 
@@ -49,6 +50,89 @@ pub fn model_dir(model: &str) -> PathBuf {
     }
 }
 
+/// Refuses what cannot be meant as a model, before anything is looked for on a disk.
+///
+/// # Errors
+/// A sentence that says what would do.
+pub fn check_model(name: &str) -> Result<(), String> {
+    const LONGEST: usize = 4096;
+    let refused = |what: &str| {
+        Err(format!(
+            "{what}: a model is a name that `swictation model list` shows, or the absolute path of a folder"
+        ))
+    };
+    if name.trim().is_empty() {
+        return refused("the name of the model is empty");
+    }
+    if name.len() > LONGEST {
+        return refused(&format!("a name of {} bytes is longer than any path ({LONGEST})", name.len()));
+    }
+    if name.contains(char::is_control) {
+        return refused(&format!("{name:?} has control characters"));
+    }
+    let is_path = name.contains('/');
+    if is_path && !name.starts_with('/') && !name.starts_with("~/") || !is_path && name.starts_with('.') {
+        return refused(&format!("{name:?} is relative to a folder that the daemon does not know"));
+    }
+    Ok(())
+}
+
+/// Writes `model = name` into the configuration file, and leaves all else in it as
+/// it is: other keys, comments, order and permissions. It is there at once and whole.
+///
+/// # Errors
+/// A sentence that names the file.
+pub fn choose_model(file: &Path, name: &str) -> Result<(), String> {
+    // Where the file is a link, what it leads to is edited.
+    let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
+    let fail = |what: &str, e: &dyn std::fmt::Display| format!("{}: {what}: {e}", file.display());
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(e) => return Err(fail("cannot be read", &e)),
+    };
+    let edited = with_model(&text, name).map_err(|e| fail("cannot be edited", &e))?;
+    if edited == text {
+        return Ok(());
+    }
+    replace(&file, &edited).map_err(|e| fail("cannot be written", &e))
+}
+
+/// The text of a configuration with another model.
+fn with_model(text: &str, name: &str) -> Result<String, toml_edit::TomlError> {
+    let mut document: toml_edit::DocumentMut = text.parse()?;
+    let mut value = toml_edit::Value::from(name);
+    if let Some(old) = document.get("model").and_then(toml_edit::Item::as_value) {
+        // The comment behind it.
+        *value.decor_mut() = old.decor().clone();
+    }
+    document["model"] = toml_edit::Item::Value(value);
+    Ok(document.to_string())
+}
+
+/// Puts a file with this text in the place of another at once, so that a reader or
+/// a crash finds the old one or the new one.
+fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let mode = std::fs::metadata(file).map_or(0o600, |about| about.permissions().mode());
+    let mut name = file.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}", std::process::id()));
+    let fresh = file.with_file_name(name);
+    let written = (|| {
+        let mut out = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        out.write_all(text.as_bytes())?;
+        out.set_permissions(std::fs::Permissions::from_mode(mode & 0o777))?;
+        out.sync_all()?;
+        std::fs::rename(&fresh, file)
+    })();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&fresh);
+    }
+    written
+}
+
 /// The worker program: beside this one, or found by name.
 pub fn worker_program() -> PathBuf {
     let name = "swictation-worker";
@@ -90,4 +174,72 @@ pub fn watch(file: &Path, on_change: impl Fn() + Send + 'static) -> std::io::Res
         }
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn another_model_changes_one_value_and_nothing_else() {
+        for (text, wanted) in [
+            ("", "model = \"b\"\n"),
+            ("# mine\nthreads = 1\n", "# mine\nthreads = 1\nmodel = \"b\"\n"),
+            (
+                "# top\nmodel  =  'a' # why\n# end\nthreads=1\n",
+                "# top\nmodel  =  \"b\" # why\n# end\nthreads=1\n",
+            ),
+            ("#model = \"a\"\n", "model = \"b\"\n#model = \"a\"\n"),
+            ("threads = 1", "threads = 1\nmodel = \"b\"\n"),
+        ] {
+            assert_eq!(with_model(text, "b").unwrap(), wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_written_so_that_it_is_read_back() {
+        for name in ["a", "/models/é \"x\"", "~/m\\n"] {
+            let text = with_model("threads = 1\n", name).unwrap();
+            assert_eq!(Config::parse(&text).unwrap().model, name);
+        }
+    }
+
+    #[test]
+    fn a_choice_keeps_permissions_and_links_and_makes_what_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real.toml"), folder.path().join("config.toml"));
+        std::fs::write(&real, "threads = 1\n").unwrap();
+        std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        choose_model(&link, "b").unwrap();
+        assert_eq!(std::fs::read_to_string(&real).unwrap(), "threads = 1\nmodel = \"b\"\n");
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
+        let missing = folder.path().join("new/config.toml");
+        choose_model(&missing, "b").unwrap();
+        assert_eq!(std::fs::metadata(&missing).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path().join("new")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, "model = \n").unwrap();
+        let why = choose_model(&file, "b").unwrap_err();
+        assert!(why.contains("config.toml") && why.contains("cannot be edited"), "{why}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "model = \n");
+    }
+
+    #[test]
+    fn what_cannot_be_a_model_is_refused_with_what_would_do() {
+        for name in ["", " ", "a\nb", "a\0b", "a/b", "./a", "..", ".fetching", &"x".repeat(5000)] {
+            assert!(check_model(name).unwrap_err().contains("swictation model list"), "{name:?}");
+        }
+        for name in ["a", "a.b-1", "/models/a b", "~/a"] {
+            check_model(name).unwrap();
+        }
+    }
 }

@@ -14,7 +14,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 use swictation_control::{
-    Dictation1Proxy, Engine, EngineState, INTERFACE, INTROSPECTION, NAME, OwnedDict, PATH, State, Status,
+    Dictation1Proxy, Engine, EngineState, INTERFACE, INTROSPECTION, NAME, OwnedDict, PATH, Refused, State,
+    Status,
 };
 use swictation_daemon::control::dbus::{self, Published, Request};
 use swictation_daemon::control::notify;
@@ -75,16 +76,16 @@ fn serve() -> i32 {
         match event {
             Event::Request(Request { command, reply }) => {
                 let dictating = now.state != State::Idle;
-                now.state = match command {
+                now.state = match &command {
                     dbus::Command::Start if !dictating => State::Listening,
                     dbus::Command::Toggle if !dictating => State::Listening,
                     dbus::Command::Stop | dbus::Command::Toggle | dbus::Command::Cancel => State::Idle,
-                    dbus::Command::Start | dbus::Command::Quit => now.state,
+                    dbus::Command::Start | dbus::Command::Quit | dbus::Command::UseModel(_) => now.state,
                 };
                 bus.publish(now.clone());
                 let _ = reply.send(match now.trouble.as_str() {
                     "" => Ok(now.state),
-                    trouble => Err(trouble.to_owned()),
+                    trouble => Err(Refused::Failed(trouble.to_owned())),
                 });
                 if command == dbus::Command::Quit {
                     return 0;
@@ -128,6 +129,7 @@ fn engine() -> Engine {
         context_seconds: 5.6,
         chunk_ms: 80,
         latency_ms: 160,
+        folder: "/models/a".into(),
     }
 }
 

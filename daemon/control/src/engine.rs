@@ -71,6 +71,8 @@ pub struct Engine {
     /// The audio that a token waits for at most by construction, in milliseconds; 0
     /// where no setting fixes it.
     pub latency_ms: u32,
+    /// The folder that the model was loaded from.
+    pub folder: String,
 }
 
 impl Engine {
@@ -89,6 +91,7 @@ impl Engine {
             ("context_seconds", Variant::from(self.context_seconds)),
             ("chunk_ms", Variant::from(self.chunk_ms)),
             ("latency_ms", Variant::from(self.latency_ms)),
+            ("folder", text(&self.folder)),
         ])
     }
 
@@ -108,6 +111,7 @@ impl Engine {
             context_seconds: read(dict, "context_seconds").unwrap_or_default(),
             chunk_ms: read(dict, "chunk_ms").unwrap_or_default(),
             latency_ms: read(dict, "latency_ms").unwrap_or_default(),
+            folder: text("folder"),
         }
     }
 }
@@ -141,6 +145,7 @@ mod tests {
             context_seconds: 5.6,
             chunk_ms: 80,
             latency_ms: 160,
+            folder: "/models/a".into(),
         };
         assert_eq!(Engine::from_dict(&owned(engine.to_dict())), engine);
     }

@@ -10,10 +10,12 @@
 
 mod engine;
 pub mod exit;
+mod refused;
 mod state;
 mod status;
 
 pub use engine::{Dict, Engine, EngineState, OwnedDict};
+pub use refused::Refused;
 pub use state::{State, UnknownState};
 pub use status::Status;
 
@@ -51,6 +53,12 @@ pub trait Dictation1 {
     /// Ends the daemon; answers the state it ends from.
     #[zbus(no_autostart)]
     fn quit(&self) -> zbus::Result<String>;
+
+    /// Uses another model, by its name or the path of its folder; answers the state
+    /// once it is in use, which takes as long as it loads and as a dictation runs.
+    /// See [`Refused`] for what it may answer instead.
+    #[zbus(no_autostart)]
+    fn use_model(&self, name: &str) -> zbus::Result<String>;
 
     /// See [`State`].
     #[zbus(property)]

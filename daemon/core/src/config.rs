@@ -122,10 +122,19 @@ impl Config {
 
     /// Whether going from `self` to `next` needs another worker.
     pub fn needs_other_worker(&self, next: &Self) -> bool {
-        let runs = |c: &Self| (c.model.clone(), c.device.clone(), c.threads);
-        let hears = |c: &Self| (c.context_seconds, c.chunk_ms, c.wait_k, c.latency_ms, c.policy);
-        let gpu = |c: &Self| (c.gpu_memory_mb, c.tf32, c.cuda_graph);
-        runs(self) != runs(next) || hears(self) != hears(next) || gpu(self) != gpu(next)
+        self.with_taste_of(next) != *next
+    }
+
+    /// `self` with what `next` says and no worker needs to know of; a key that is
+    /// not listed here is a recognizer's.
+    pub fn with_taste_of(&self, next: &Self) -> Self {
+        Self {
+            microphone: next.microphone.clone(),
+            stop_tail_ms: next.stop_tail_ms,
+            typist: next.typist.clone(),
+            trailing_space: next.trailing_space,
+            ..self.clone()
+        }
     }
 }
 
@@ -271,6 +280,17 @@ mod tests {
     fn auto_prefers_the_gpu_and_a_named_device_is_never_replaced() {
         assert_eq!(Config::default().taste().devices, ["cuda:0", "cpu"]);
         assert_eq!(Config::parse("device = \"cuda\"").unwrap().taste().devices, ["cuda"]);
+    }
+
+    #[test]
+    fn what_only_the_daemon_uses_needs_no_other_worker() {
+        let old = Config::parse("model = \"a\"\nwait_k = 2").unwrap();
+        let next = Config::parse("model = \"b\"\nmicrophone = \"usb\"\nstop_tail_ms = 0").unwrap();
+        assert!(old.needs_other_worker(&next));
+        let held = old.with_taste_of(&next);
+        assert!(!old.needs_other_worker(&held));
+        assert_eq!((held.model.as_str(), held.wait_k, held.microphone.as_str()), ("a", Some(2), "usb"));
+        assert_eq!(next.with_taste_of(&held), next);
     }
 
     proptest::proptest! {

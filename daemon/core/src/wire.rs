@@ -58,8 +58,9 @@ pub enum FromWorker {
         /// The worker's [`VERSION`].
         version: u32,
     },
-    /// The model is loaded and warm.
-    Ready(EngineInfo),
+    /// The model is loaded, warm and passed its self-test, in which one step took so
+    /// many microseconds.
+    Ready(EngineInfo, u32),
     /// All audio before `up_to` was fed to the model and every step it allows
     /// was made.
     Heard {

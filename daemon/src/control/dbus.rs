@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use swictation_control::{Dict, Engine, NAME, PATH, State, exit};
+use swictation_control::{Dict, Engine, NAME, PATH, Refused, State, exit};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use zbus::fdo::{self, RequestNameFlags};
@@ -21,7 +21,7 @@ use zbus::object_server::SignalEmitter;
 use zbus::{Connection, connection, interface};
 
 /// What somebody asks of the daemon. Each may be repeated without harm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Begin to dictate.
     Start,
@@ -33,16 +33,21 @@ pub enum Command {
     Cancel,
     /// End the daemon.
     Quit,
+    /// Use the model of this name, or in this folder, and keep the choice.
+    UseModel(String),
 }
+
+/// Takes the state after a command was taken, or why it was not, for a person.
+/// Dropping it tells the caller that the daemon is ending.
+pub type Reply = oneshot::Sender<Result<State, Refused>>;
 
 /// A command that waits for its answer.
 #[derive(Debug)]
 pub struct Request {
     /// What is asked.
     pub command: Command,
-    /// Takes the state after the command was taken, or why it was not, for a
-    /// person. Dropping it tells the caller that the daemon is ending.
-    pub reply: oneshot::Sender<Result<State, String>>,
+    /// Takes the answer.
+    pub reply: Reply,
 }
 
 /// What the main loop lets the session know.
@@ -244,13 +249,12 @@ struct Dictation {
 }
 
 impl Dictation {
-    async fn ask(&self, command: Command) -> fdo::Result<String> {
+    async fn ask(&self, command: Command) -> Result<String, Refused> {
         let (reply, answer) = oneshot::channel();
         (self.on_request)(Request { command, reply });
         match answer.await {
-            Ok(Ok(state)) => Ok(state.as_str().to_owned()),
-            Ok(Err(reason)) => Err(fdo::Error::Failed(reason)),
-            Err(_) => Err(fdo::Error::Failed("the daemon is ending".into())),
+            Ok(state) => state.map(|state| state.as_str().to_owned()),
+            Err(_) => Err(Refused::Failed("the daemon is ending".into())),
         }
     }
 }
@@ -267,34 +271,46 @@ fn lock(published: &Mutex<Published>) -> MutexGuard<'_, Published> {
 impl Dictation {
     /// Begins to dictate; no effect while dictating. Answers the new State.
     #[zbus(out_args("state"))]
-    async fn start(&self, #[zbus(header)] _call: Header<'_>) -> fdo::Result<String> {
+    async fn start(&self, #[zbus(header)] _call: Header<'_>) -> Result<String, Refused> {
         self.ask(Command::Start).await
     }
 
     /// Ends the dictation once its last words are typed; no effect when idle.
     /// Answers the new State.
     #[zbus(out_args("state"))]
-    async fn stop(&self, #[zbus(header)] _call: Header<'_>) -> fdo::Result<String> {
+    async fn stop(&self, #[zbus(header)] _call: Header<'_>) -> Result<String, Refused> {
         self.ask(Command::Stop).await
     }
 
     /// Starts when idle, stops otherwise. Answers the new State.
     #[zbus(out_args("state"))]
-    async fn toggle(&self, #[zbus(header)] _call: Header<'_>) -> fdo::Result<String> {
+    async fn toggle(&self, #[zbus(header)] _call: Header<'_>) -> Result<String, Refused> {
         self.ask(Command::Toggle).await
     }
 
     /// Ends the dictation at once, without its untyped words; no effect when
     /// idle. Answers the new State.
     #[zbus(out_args("state"))]
-    async fn cancel(&self, #[zbus(header)] _call: Header<'_>) -> fdo::Result<String> {
+    async fn cancel(&self, #[zbus(header)] _call: Header<'_>) -> Result<String, Refused> {
         self.ask(Command::Cancel).await
     }
 
     /// Ends the daemon. Answers the State it ends from.
     #[zbus(out_args("state"))]
-    async fn quit(&self, #[zbus(header)] _call: Header<'_>) -> fdo::Result<String> {
+    async fn quit(&self, #[zbus(header)] _call: Header<'_>) -> Result<String, Refused> {
         self.ask(Command::Quit).await
+    }
+
+    /// Uses another model: a name below the data folder's models, or the absolute
+    /// path of a folder. The model in use dictates on until the other one is loaded,
+    /// has passed its self-test and no dictation runs; when it fails, nothing
+    /// changes. Answers the State once it is in use and written to config.toml.
+    /// The errors are org.swictation.Dictation1.Error.Name (no model can have that
+    /// name), .Model (the model cannot be used), .Configuration (config.toml cannot
+    /// be read or written) and .Replaced (another model was asked for meanwhile).
+    #[zbus(out_args("state"))]
+    async fn use_model(&self, name: String, #[zbus(header)] _call: Header<'_>) -> Result<String, Refused> {
+        self.ask(Command::UseModel(name)).await
     }
 
     /// One of idle, starting, listening, speaking, finishing.
@@ -306,7 +322,8 @@ impl Dictation {
     /// The recognizer: state (s: absent, loading, ready or failed), model (s),
     /// family (s), provider (s), precision (s), weights (a{sd}: percent of each
     /// type), on_cpu (a{su}: operators that a GPU left to the processor), runtime (s),
-    /// context_seconds (d), chunk_ms (u), latency_ms (u; 0 where no setting fixes it).
+    /// context_seconds (d), chunk_ms (u), latency_ms (u; 0 where no setting fixes it),
+    /// folder (s: where the model is).
     #[zbus(property)]
     fn engine(&self) -> Dict {
         lock(&self.published).engine.to_dict()

@@ -92,7 +92,7 @@ fn run(args: &Args, from: File, to: File) -> Result<()> {
     write_frame(&mut to, &FromWorker::Hello { version: VERSION }).context("the daemon does not listen")?;
     match load(args) {
         Ok((mut stream, info)) => {
-            write_frame(&mut to, &FromWorker::Ready(info))?;
+            write_frame(&mut to, &FromWorker::Ready(info, 0))?;
             serve(&mut from, &mut to, &mut stream)
         }
         Err(error) => {

@@ -145,7 +145,8 @@ pub fn remove(places: &Places, name: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn absent(places: &Places, name: &str) -> StoreError {
+/// That a model is not there, and which are.
+pub fn absent(places: &Places, name: &str) -> StoreError {
     let installed = all(places).unwrap_or_default();
     let names: Vec<_> = installed.iter().map(|model| model.name.as_str()).collect();
     let has = if names.is_empty() { "no model".into() } else { names.join(", ") };

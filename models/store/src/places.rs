@@ -11,6 +11,7 @@ use std::path::{Component, Path, PathBuf};
 pub struct Places {
     models: PathBuf,
     catalogue: PathBuf,
+    configuration: PathBuf,
 }
 
 impl Places {
@@ -26,12 +27,21 @@ impl Places {
 
     /// Those below other folders for data and for configuration.
     pub fn below(data: &Path, config: &Path) -> Places {
-        Places { models: data.join("swictation/models"), catalogue: config.join("swictation/catalogue.toml") }
+        Places {
+            models: data.join("swictation/models"),
+            catalogue: config.join("swictation/catalogue.toml"),
+            configuration: config.join("swictation/config.toml"),
+        }
     }
 
     /// A person's own catalogue, which need not exist.
     pub fn catalogue(&self) -> &Path {
         &self.catalogue
+    }
+
+    /// The daemon's configuration, which names a model and need not exist.
+    pub fn configuration(&self) -> &Path {
+        &self.configuration
     }
 
     /// The folder with the models.

@@ -137,7 +137,6 @@ fn place(bytes: &[u8], name: &str) -> PathBuf {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
     use std::path::Path;

@@ -16,6 +16,15 @@ pub enum Event {
     Worker(FromWorker),
     /// The current worker ended, and what is known about it.
     WorkerGone(Ending),
+    /// Another recognizer is wanted, on the first of these devices that takes it. It
+    /// is tried beside the current one, and in the place of an earlier candidate.
+    Consider(Vec<String>),
+    /// The current recognizer is wanted and no other.
+    Dismiss,
+    /// The candidate spoke.
+    Candidate(FromWorker),
+    /// The candidate ended, and what is known about it.
+    CandidateGone(Ending),
     /// The typist dealt with an edit.
     Typed(u64, Result<(), String>),
     /// A deadline of [`Session::deadline`] has passed.
@@ -70,6 +79,14 @@ pub enum Effect {
     Spawn(String),
     /// End the current worker, whatever it does.
     Kill,
+    /// Start the candidate's worker on this device.
+    SpawnCandidate(String),
+    /// End the candidate, whatever it does.
+    KillCandidate,
+    /// The candidate is the current worker from now on; the one before it ends.
+    Adopt,
+    /// The candidate failed and is gone; why, for a person.
+    Reject(String),
     /// Tell the current worker.
     Send(ToWorker),
     /// Open the typist now, so that the first word does not wait for it.

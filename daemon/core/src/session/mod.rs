@@ -5,12 +5,14 @@
 //! what the machine can do (one engine: loading, ready, gone). The microphone
 //! follows the person only; it never waits for the engine. While there is no
 //! engine the tape grows, and a new engine is told everything again from the
-//! first word that is not settled.
+//! first word that is not settled. Another recognizer is tried beside the engine
+//! and takes its place when it has proven itself (`candidate.rs`).
 //!
 //! A dictation that was stopped is finished before the next one is decoded, but
 //! the next one is recorded meanwhile, so that stopping and starting in quick
 //! succession costs no word.
 
+mod candidate;
 mod dictation;
 mod event;
 #[cfg(test)]
@@ -19,8 +21,9 @@ mod tests;
 use crate::hypothesis::DictationId;
 use crate::metrics::Metrics;
 use crate::supervise::{Ending, Ladder, Next};
-use crate::wire::{FromWorker, ToWorker, VERSION};
+use crate::wire::{EngineInfo, FromWorker, ToWorker, VERSION};
 use crate::{Edit, Now};
+use candidate::Candidate;
 use dictation::Dictation;
 pub use event::{Command, Effect, Engine, Event, Microphone, Published};
 use std::collections::VecDeque;
@@ -43,6 +46,7 @@ pub struct Session {
     taste: Taste,
     engine: Engine,
     ladder: Ladder,
+    candidate: Option<Candidate>,
     /// Decoded from the front, recorded at the back.
     dictations: VecDeque<Dictation>,
     /// The capture that is open and has not been told to close.
@@ -76,8 +80,12 @@ struct Typing {
 struct Troubles {
     microphone: String,
     engine: String,
+    /// The engine works and is too slow.
+    speed: String,
     typing: String,
     configuration: String,
+    /// A model that was asked for is not in use.
+    model: String,
 }
 
 impl Session {
@@ -87,6 +95,7 @@ impl Session {
             ladder: Ladder::new(taste.devices.clone()),
             taste,
             engine: Engine::Failed("not started".to_owned()),
+            candidate: None,
             dictations: VecDeque::new(),
             open: None,
             captures: 0,
@@ -101,8 +110,9 @@ impl Session {
         }
     }
 
-    /// Asks for the first worker.
+    /// Asks for a worker, on the first device.
     pub fn boot(&mut self, out: &mut Vec<Effect>) {
+        self.ladder.reset();
         self.spawn(out);
         self.publish(out);
     }
@@ -118,9 +128,14 @@ impl Session {
             Event::Microphone(capture, news) => self.microphone(capture, news, now),
             Event::Worker(message) => self.worker(message, now, out),
             Event::WorkerGone(ending) => self.worker_gone(&ending, now, out),
+            Event::Consider(devices) => self.consider(devices, now, out),
+            Event::Dismiss => self.dismiss(out),
+            Event::Candidate(message) => self.candidate(message, out),
+            Event::CandidateGone(ending) => self.candidate_gone(&ending, now, out),
             Event::Typed(id, result) => self.typed(id, result, now),
             Event::Tick => {}
         }
+        self.settle(now, out);
         self.pass_deadlines(now, out);
         self.pump(out);
         self.publish(out);
@@ -132,7 +147,7 @@ impl Session {
             Engine::Waiting(at) => Some(at),
             _ => None,
         };
-        spawn.into_iter().chain(self.tail_end()).min()
+        [spawn, self.tail_end(), self.candidate_deadline()].into_iter().flatten().min()
     }
 
     /// What people see of the newest dictation.
@@ -149,7 +164,9 @@ impl Session {
     pub fn trouble(&self) -> String {
         let all = [
             &self.trouble.configuration,
+            &self.trouble.model,
             &self.trouble.engine,
+            &self.trouble.speed,
             &self.trouble.microphone,
             &self.trouble.typing,
         ];
@@ -168,9 +185,18 @@ impl Session {
         self.publish(out);
     }
 
+    /// Says that a model somebody asked for is not in use, until the next dictation
+    /// or with an empty text.
+    pub fn model_trouble(&mut self, text: String, out: &mut Vec<Effect>) {
+        self.trouble.model = text;
+        self.publish(out);
+    }
+
     /// A new taste from now on; the devices are used by the next worker.
     pub fn retaste(&mut self, taste: Taste) {
-        self.ladder = Ladder::new(taste.devices.clone());
+        if self.taste.devices != taste.devices {
+            self.ladder = Ladder::new(taste.devices.clone());
+        }
         self.taste = taste;
     }
 
@@ -188,10 +214,12 @@ impl Session {
         self.open = Some(self.captures);
         self.speaking = false;
         self.trouble.microphone.clear();
+        // Whoever dictates with the old model has seen that the new one is not in use.
+        self.trouble.model.clear();
         self.dictations.push_back(Dictation::new(DictationId(self.dictated), self.captures, now));
         out.push(Effect::OpenMicrophone(self.captures));
         out.push(Effect::PrepareTypist);
-        if matches!(self.engine, Engine::Failed(_)) {
+        if matches!(self.engine, Engine::Failed(_)) && self.candidate.is_none() {
             // The person may have mended what was wrong.
             self.ladder.reset();
             self.spawn(out);
@@ -251,16 +279,8 @@ impl Session {
     fn worker(&mut self, message: FromWorker, now: Now, out: &mut Vec<Effect>) {
         match message {
             FromWorker::Hello { version: VERSION } => {}
-            FromWorker::Hello { version } => {
-                let why = format!(
-                    "swictation-worker speaks version {version} of the protocol and swictationd version {VERSION}: install both from the same release"
-                );
-                self.give_up(why, out);
-            }
-            FromWorker::Ready(info) => {
-                self.engine = Engine::Ready(info);
-                self.trouble.engine.clear();
-            }
+            FromWorker::Hello { version } => self.give_up(other_version(version), out),
+            FromWorker::Ready(info, step) => self.ready(info, step),
             FromWorker::Heard { dictation, up_to, speech, resume } => {
                 let Some(current) = self.dictations.front_mut().filter(|d| d.id == dictation) else { return };
                 match current.heard(up_to, resume) {
@@ -278,6 +298,22 @@ impl Session {
             // The end of the process follows and carries the fault.
             FromWorker::Fault { .. } => {}
         }
+    }
+
+    /// The engine works; `step` is what a step of its self-test took, in microseconds.
+    fn ready(&mut self, info: EngineInfo, step: u32) {
+        self.trouble.engine.clear();
+        self.trouble.speed.clear();
+        if u64::from(step) > u64::from(info.chunk_ms) * 1000 {
+            self.trouble.speed = format!(
+                "{} needs {} ms for {} ms of audio on {}: the text will fall behind what is said; a smaller model, a GPU or longer steps (chunk_ms) help",
+                info.model,
+                step / 1000,
+                info.chunk_ms,
+                info.provider
+            );
+        }
+        self.engine = Engine::Ready(info);
     }
 
     fn hypothesis(&mut self, hypothesis: &crate::Hypothesis, now: Now, out: &mut Vec<Effect>) {
@@ -403,9 +439,9 @@ impl Session {
         if matches!(self.engine, Engine::Waiting(at) if at <= now) {
             self.spawn(out);
         }
-        // Without an engine there will be no words: the dictation ends, and the
-        // trouble that is shown says why.
-        if matches!(self.engine, Engine::Failed(_)) {
+        // Without an engine, and without one in sight, there will be no words: the
+        // dictation ends, and the trouble that is shown says why.
+        if matches!(self.engine, Engine::Failed(_)) && self.candidate.is_none() {
             while self.dictations.front().is_some_and(|d| d.complete) {
                 let Some(done) = self.dictations.pop_front() else { return };
                 out.push(Effect::Done(done.id, done.end()));
@@ -448,4 +484,10 @@ impl Session {
             );
         }
     }
+}
+
+fn other_version(version: u32) -> String {
+    format!(
+        "swictation-worker speaks version {version} of the protocol and swictationd version {VERSION}: install both from the same release"
+    )
 }
