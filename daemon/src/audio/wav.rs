@@ -187,6 +187,14 @@ impl Recording {
                 let full = 1.0 / (1u64 << (reader.streaminfo().bits_per_sample.max(1) - 1)) as f32;
                 let block = reader.blocks().read_next_or_eof(Vec::new());
                 if let Some(block) = block.map_err(|e| failed(e.to_string()))? {
+                    // Found by fuzzing: each frame says its own, and claxon believes it.
+                    if block.channels() != u32::from(self.channels) {
+                        return Err(failed(format!(
+                            "a frame has {} channels where the file has {}; it is damaged",
+                            block.channels(),
+                            self.channels
+                        )));
+                    }
                     self.decoded.reserve(block.len() as usize);
                     for at in 0..block.duration() {
                         let frame = (0..block.channels()).map(|c| block.sample(c, at) as f32 * full);
