@@ -67,7 +67,8 @@ impl Recognizer for Counting {
             return Ok(Some(Belief::default()));
         }
         let words = vec![self.word()];
-        Ok(Some(Belief { words, frozen: 1, tokens: vec![self.words], frames: vec![self.words] }))
+        let (tokens, frames) = (vec![self.words], vec![self.words]);
+        Ok(Some(Belief { words, frozen: 1, tokens, frames, ..Belief::default() }))
     }
     fn finish(&mut self) -> Result<Belief, AsrError> {
         Ok(Belief::default())

@@ -68,7 +68,8 @@ fn hold(model: &str, settings: &Settings) {
     let Some(speech) = recording("beckett") else { return };
     let Some(stream) = stream(model, settings) else { return };
     // Twice, with a pause: an utterance ends in the middle where utterances end.
-    let pcm = [speech.as_slice(), &[0.0; 16_000], &speech[speech.len() / 2..]].concat();
+    let half = &speech[speech.len() / 2..];
+    let pcm = [half, &[0.0; 16_000], half].concat();
     let stream = RefCell::new(stream);
     let whole = committed(&mut stream.borrow_mut(), &pcm, &[1600], true);
     assert!(!whole.is_empty(), "{model} says nothing");

@@ -44,7 +44,7 @@ pub(crate) fn folder(model: &str) -> Option<PathBuf> {
 
 /// How many cases a model of this size gets.
 pub(crate) fn cases(model: &str) -> u32 {
-    if model == "moonshine-tiny-en" { 2 } else { 6 }
+    if model == "moonshine-tiny-en" { 1 } else { 4 }
 }
 
 /// The one ONNX Runtime of the test process, or `None` after saying what is missing.
