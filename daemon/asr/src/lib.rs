@@ -66,7 +66,7 @@ pub struct Settings {
     /// How far behind the audio a word must be before it is committed: newer words
     /// (moonshine), chunks of right context (buffered) or of lagging (aed).
     pub wait_k: Option<u32>,
-    /// The most audio that a token may wait for by construction, in milliseconds.
+    /// The longest algorithmic latency, chunk and right context, in milliseconds.
     pub latency_ms: Option<u32>,
     /// When words are committed.
     pub policy: Option<Policy>,

@@ -68,8 +68,8 @@ pub struct Engine {
     pub context_seconds: f64,
     /// The audio that one step takes, in milliseconds.
     pub chunk_ms: u32,
-    /// The audio that a token waits for at most by construction, in milliseconds; 0
-    /// where no setting fixes it.
+    /// The chunk of a step and what is heard behind it, in milliseconds; 0 where no
+    /// setting fixes it.
     pub latency_ms: u32,
     /// The folder that the model was loaded from.
     pub folder: String,

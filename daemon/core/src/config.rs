@@ -54,7 +54,8 @@ pub struct Config {
     /// How far behind the audio a word must be before it is committed, in the
     /// family's own unit (see [`Policy`]); `None`: what suits the model.
     pub wait_k: Option<u32>,
-    /// The most audio that a step may wait for, in milliseconds; `None`: what suits the model.
+    /// The longest algorithmic latency in milliseconds, a step's chunk and what is heard
+    /// behind it; `None`: what suits the model.
     pub latency_ms: Option<u32>,
     /// When a word is committed; `None`: what suits the model.
     pub policy: Option<Policy>,

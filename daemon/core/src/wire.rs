@@ -121,8 +121,9 @@ pub struct EngineInfo {
     pub context_seconds: f32,
     /// Audio per model step, in milliseconds.
     pub chunk_ms: u32,
-    /// The audio that a token waits for at most by construction, its chunk and what is
-    /// heard behind it, in milliseconds; none where no setting fixes it.
+    /// The algorithmic latency: the chunk of a step and what is heard behind it, in
+    /// milliseconds; none where no setting fixes it. Wait-k of an attention decoder
+    /// comes on top.
     pub latency_ms: Option<u32>,
     /// How far behind the audio a word must be before it is committed, in the family's
     /// own unit; none for families whose words never change.

@@ -52,7 +52,7 @@ struct Args {
     /// How far behind the audio a word must be: words or chunks, as the family has it.
     #[arg(long)]
     wait_k: Option<u32>,
-    /// The most audio that a step may wait for, in milliseconds.
+    /// The longest algorithmic latency: chunk and what is heard behind it, in milliseconds.
     #[arg(long)]
     latency_ms: Option<u32>,
     /// wait-k, alignatt, agreement or hold.

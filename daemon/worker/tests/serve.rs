@@ -46,7 +46,6 @@ impl Recognizer for Counting {
             latency_ms: None,
             wait_k: None,
             unbounded: true,
-            ..EngineInfo::default()
         }
     }
     fn begin(&mut self, at: SamplePos, typed: &[String]) {
@@ -68,13 +67,8 @@ impl Recognizer for Counting {
             return Ok(Some(Belief::default()));
         }
         let words = vec![self.word()];
-        Ok(Some(Belief {
-            words,
-            frozen: 1,
-            tokens: vec![self.words],
-            frames: vec![self.words],
-            ends: Vec::new(),
-        }))
+        let (tokens, frames) = (vec![self.words], vec![self.words]);
+        Ok(Some(Belief { words, frozen: 1, tokens, frames, ..Belief::default() }))
     }
     fn finish(&mut self) -> Result<Belief, AsrError> {
         Ok(Belief::default())

@@ -83,6 +83,41 @@ fn words_are_committed_once_over_utterances_that_share_their_audio() {
     assert_eq!(says(&mut recognizer, &[3, 5]), "ever failed.");
 }
 
+/// How many words each step commits of half a second of every token, and the end.
+fn commits(policy: Admission, ids: &[u32]) -> Vec<usize> {
+    let mut recognizer = Moonshine { policy, ..recognizer() };
+    recognizer.begin(SamplePos(0), &[]);
+    let mut frozen = Vec::new();
+    for id in ids {
+        recognizer.feed(&vec![*id as f32; SECOND / 2]);
+        frozen.push(recognizer.step().unwrap().unwrap().frozen);
+    }
+    frozen.push(recognizer.finish().unwrap().frozen);
+    frozen
+}
+
+#[test]
+fn a_policy_decides_when_a_word_is_committed() {
+    let evidence = Admission::Evidence(Evidence::new(1));
+    assert_eq!(commits(evidence, &[3, 4, 6, 7]), [0, 1, 1, 1, 1]);
+    assert_eq!(commits(Admission::Agreement(Agreement::new(0)), &[3, 4, 6, 7]), [0, 1, 1, 1, 1]);
+    assert_eq!(commits(Admission::Agreement(Agreement::new(2)), &[3, 4, 6, 7]), [0, 0, 1, 1, 2]);
+    assert_eq!(commits(Admission::Hold, &[3, 4, 6, 7]), [0, 0, 0, 0, 4]);
+}
+
+#[test]
+fn held_words_are_committed_when_their_audio_leaves_the_window() {
+    let held = Moonshine { policy: Admission::Hold, context: 2 * SECOND, ..recognizer() };
+    let mut recognizer = held;
+    recognizer.begin(SamplePos(0), &[]);
+    let mut frozen = 0;
+    for id in [3, 4, 6, 7, 3, 4, 6, 7] {
+        recognizer.feed(&vec![id as f32; SECOND / 2]);
+        frozen += recognizer.step().unwrap().unwrap().frozen;
+    }
+    assert!((1..8).contains(&frozen), "{frozen} words before the end");
+}
+
 #[test]
 fn a_word_is_not_lost_because_the_sentence_before_it_seemed_complete() {
     let mut recognizer = recognizer();
