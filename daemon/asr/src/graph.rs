@@ -6,7 +6,7 @@
 //! decision, never a branch in here. What the runtime really does (provider of
 //! every node, kinds of operators) is read back from it and not assumed.
 
-use crate::AsrError;
+use crate::{AsrError, files};
 use half::f16;
 use ort::AsPointer;
 use ort::ep::{ArenaExtendStrategy, CUDA};
@@ -17,6 +17,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where a graph runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,8 @@ const WITHOUT_CUDA: &str = "set device = \"cpu\" in config.toml, or set ORT_DYLI
 /// The loaded ONNX Runtime library.
 pub struct Runtime {
     environment: ort::environment::Environment,
+    /// Shared with every graph: what comes out is looked at.
+    examined: Arc<AtomicBool>,
 }
 
 impl Runtime {
@@ -78,7 +82,13 @@ impl Runtime {
         let environment = builder.with_name("swictation").with_telemetry(false).build().map_err(|e| {
             AsrError::Runtime(format!("ONNX Runtime at {} does not start: {e}", path.display()))
         })?;
-        Ok(Self { environment })
+        Ok(Self { environment, examined: Arc::default() })
+    }
+
+    /// Whether all graphs of this runtime refuse to give floats that are not finite.
+    /// That reads every output again, so it is for a self-test and not for every step.
+    pub fn examine(&self, on: bool) {
+        self.examined.store(on, Ordering::Relaxed);
     }
 }
 
@@ -136,6 +146,13 @@ impl Value {
         let (_, data) = self.0.try_extract_tensor::<f16>().map_err(run_error)?;
         Ok(Cow::Owned(data.iter().map(|v| v.to_f32()).collect()))
     }
+    /// How many of the values of a float tensor are not finite, and of how many;
+    /// none when all are.
+    fn infinite(&self) -> Option<(usize, usize)> {
+        let values = self.floats().ok()?;
+        let bad = values.iter().filter(|value| !value.is_finite()).count();
+        (bad > 0).then_some((bad, values.len()))
+    }
     /// The numbers of an i64 or i32 tensor.
     pub fn integers(&self) -> Result<Vec<i64>, AsrError> {
         if let Ok((_, data)) = self.0.try_extract_tensor::<i64>() {
@@ -159,6 +176,7 @@ pub struct Graph {
     /// Operators by execution provider, as the runtime assigned them.
     pub assignment: BTreeMap<String, Vec<String>>,
     quantised: bool,
+    examined: Arc<AtomicBool>,
 }
 
 impl Graph {
@@ -169,6 +187,7 @@ impl Graph {
     /// cannot be read or is no valid model.
     pub fn open(runtime: &Runtime, path: &Path, device: Device) -> Result<Self, AsrError> {
         let model = |reason: String| AsrError::Model { file: path.to_path_buf(), reason };
+        files::expect_sound_graph(path)?;
         let built = session_builder(runtime, device).map_err(|e| model(e.to_string()))?;
         let mut builder = match device {
             Device::Cpu { .. } => built,
@@ -201,6 +220,7 @@ impl Graph {
             metadata: read_metadata(&session),
             assignment,
             quantised,
+            examined: Arc::clone(&runtime.examined),
             path: path.to_path_buf(),
             session,
         })
@@ -217,15 +237,19 @@ impl Graph {
             inputs.into_iter().map(|(name, value)| (name, SessionInputValue::from(&value.0))).collect();
         let mut outputs =
             self.session.run(inputs).map_err(|e| AsrError::Run(format!("{}: {e}", self.path.display())))?;
-        wanted
-            .iter()
-            .map(|name| {
-                outputs.remove(*name).map(Value).ok_or_else(|| AsrError::Model {
-                    file: self.path.clone(),
-                    reason: format!("it has no output {name:?}"),
-                })
-            })
-            .collect()
+        let fail = |reason: String| AsrError::Model { file: self.path.clone(), reason };
+        let examined = self.examined.load(Ordering::Relaxed);
+        let take = |name: &&str| {
+            let value = outputs.remove(*name).map(Value);
+            let value = value.ok_or_else(|| fail(format!("it has no output {name:?}")))?;
+            match examined.then(|| value.infinite()).flatten() {
+                Some((bad, all)) => Err(fail(format!(
+                    "in the self-test {bad} of the {all} values of its output {name:?} are not finite numbers: the graph overflows in its precision or its weights are damaged; take it in another precision, or fetch it again"
+                ))),
+                None => Ok(value),
+            }
+        };
+        wanted.iter().map(take).collect()
     }
 
     /// A float tensor in the type that the input `name` declares.

@@ -13,10 +13,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use swictation_asr::graph::{Device, Runtime, runtime_path};
 use swictation_asr::manifest::Manifest;
+use swictation_asr::self_test;
 use swictation_asr::stream::Stream;
 use swictation_asr::vad::Vad;
 use swictation_asr::{AsrError, Settings};
 use swictation_core::wire::{EngineInfo, FromWorker, VERSION, write_frame};
+use swictation_worker::limit::Limit;
 use swictation_worker::serve::{fault, kind, serve};
 
 /// Recognises speech for swictationd, over stdin and stdout.
@@ -74,8 +76,8 @@ fn run(args: &Args, from: File, to: File) -> Result<()> {
     let (mut from, mut to) = (BufReader::new(from), BufWriter::new(to));
     write_frame(&mut to, &FromWorker::Hello { version: VERSION }).context("the daemon does not listen")?;
     match load(args) {
-        Ok((mut stream, info)) => {
-            write_frame(&mut to, &FromWorker::Ready(info, 0))?;
+        Ok((mut stream, info, step)) => {
+            write_frame(&mut to, &FromWorker::Ready(info, step))?;
             serve(&mut from, &mut to, &mut stream)
         }
         Err(error) => {
@@ -86,7 +88,7 @@ fn run(args: &Args, from: File, to: File) -> Result<()> {
     }
 }
 
-fn load(args: &Args) -> Result<(Stream, EngineInfo), AsrError> {
+fn load(args: &Args) -> Result<(Stream, EngineInfo, u32), AsrError> {
     let threads = match args.threads {
         // More than two threads gain little at chunk size and take the cores
         // that the person is working with.
@@ -94,15 +96,19 @@ fn load(args: &Args) -> Result<(Stream, EngineInfo), AsrError> {
         n => n,
     };
     let device = Device::parse(&args.device, threads)?;
+    let limit = matches!(device, Device::Cpu { .. }).then(Limit::to_what_is_free).flatten();
     let runtime = Runtime::open(&runtime_path())?;
     let settings =
         Settings { context_seconds: args.context_seconds, chunk_ms: args.chunk_ms, wait_k: args.wait_k };
     let manifest = Manifest::read(&args.model)?;
-    let recognizer = swictation_asr::load(&runtime, &args.model, &manifest, device, &settings)?;
-    let vad = Vad::load(&runtime, &args.model, &manifest)?;
+    let mut recognizer = swictation_asr::load(&runtime, &args.model, &manifest, device, &settings)?;
+    let mut vad = Vad::load(&runtime, &args.model, &manifest)?;
+    let step = self_test::run(&runtime, recognizer.as_mut(), vad.as_mut())?;
+    drop(limit);
     let info = recognizer.info();
-    tracing::info!(model = %info.model, provider = %info.provider, precision = %info.precision, "ready");
-    Ok((Stream::new(recognizer, vad, args.steps), info))
+    tracing::info!(model = %info.model, provider = %info.provider, precision = %info.precision, step_ms = step.as_millis(), "ready");
+    let step = u32::try_from(step.as_micros()).unwrap_or(u32::MAX);
+    Ok((Stream::new(recognizer, vad, args.steps), info, step))
 }
 
 /// Moves stdin and stdout to descriptors of our own; what anybody else reads
