@@ -4,7 +4,7 @@
 //! guesses from shapes or file names. An unknown key, family or version is an
 //! error that names the file, the line and the key.
 
-use crate::AsrError;
+use crate::{AsrError, files};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -112,7 +112,7 @@ impl Precision {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
-    /// Relative to the manifest, inside its folder or a parent the model shares.
+    /// Relative to the manifest, in its folder or the one above, see `files`.
     pub path: PathBuf,
     /// Lower-case hex; verified at load when present.
     pub sha256: Option<String>,
@@ -269,7 +269,7 @@ impl Manifest {
     pub fn read(dir: &Path) -> Result<Self, AsrError> {
         let file = dir.join("model.toml");
         let fail = |file: &Path, reason: String| AsrError::Model { file: file.to_path_buf(), reason };
-        let text = std::fs::read_to_string(&file).map_err(|e| match e.kind() {
+        let text = files::read_text(&file, files::MANIFEST).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => fail(
                 &file,
                 "there is no model here; ./scripts/run fetches the default model, `model` in config.toml or --model names another folder".to_owned(),
@@ -323,9 +323,7 @@ impl Manifest {
     fn check_file(&self, dir: &Path, role: &str, entry: &ModelFile, hash: bool) -> Result<(), AsrError> {
         let path = dir.join(&entry.path);
         let fail = |reason: String| AsrError::Model { file: path.clone(), reason };
-        if entry.path.is_absolute() {
-            return Err(fail(format!("[files] {role}: the path must be relative to model.toml")));
-        }
+        files::expect_inside(dir, &entry.path).map_err(|why| fail(format!("[files] {role}: {why}")))?;
         let mut file =
             File::open(&path).map_err(|e| fail(format!("[files] {role}: cannot be opened: {e}")))?;
         let Some(wanted) = entry.sha256.as_ref().filter(|_| hash) else { return Ok(()) };

@@ -7,7 +7,7 @@
 //! Pieces in angle brackets steer the model and are never typed.
 
 use crate::decoder::Token;
-use crate::{AsrError, Belief};
+use crate::{AsrError, Belief, files};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use swictation_core::{SamplePos, Word};
@@ -50,19 +50,23 @@ impl Vocabulary {
 
     fn parse(file: &Path, doubled: bool) -> Result<Self, AsrError> {
         let fail = |reason: String| AsrError::Model { file: file.to_path_buf(), reason };
-        let text = std::fs::read_to_string(file).map_err(|e| fail(format!("cannot be read: {e}")))?;
+        let text =
+            files::read_text(file, files::VOCABULARY).map_err(|e| fail(format!("cannot be read: {e}")))?;
         let mut seen = HashMap::new();
         let mut pieces = Vec::new();
         for (i, line) in text.lines().enumerate() {
             let fail = |reason: String| Err(fail(format!("line {}: {reason}", i + 1)));
             let Some((piece, id)) = line.rsplit_once(' ') else {
-                return fail(format!("{line:?} is not of the form `piece id`"));
+                return fail(format!("{:?} is not of the form `piece id`", files::clip(line)));
             };
             if id.parse() != Ok(i) {
-                return fail(format!("the id is {id} where {i} was expected; a line is missing or doubled"));
+                return fail(format!(
+                    "the id is {} where {i} was expected; a line is missing or doubled",
+                    files::clip(id)
+                ));
             }
             if piece.is_empty() || piece.contains(char::is_whitespace) {
-                return fail(format!("{piece:?} cannot be a piece of a word"));
+                return fail(format!("{:?} cannot be a piece of a word", files::clip(piece)));
             }
             if piece.len() == 6 && piece.starts_with("<0x") {
                 return fail(format!(

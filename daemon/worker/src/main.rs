@@ -13,12 +13,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use swictation_asr::graph::{Cuda, Device, Runtime, runtime_path};
 use swictation_asr::manifest::Manifest;
+use swictation_asr::self_test;
 use swictation_asr::stream::Stream;
 use swictation_asr::vad::Vad;
 use swictation_asr::{AsrError, Settings};
 use swictation_core::engine::shares;
 use swictation_core::policy::Policy;
 use swictation_core::wire::{EngineInfo, FromWorker, VERSION, write_frame};
+use swictation_worker::limit::Limit;
 use swictation_worker::serve::{fault, kind, serve};
 
 /// Recognises speech for swictationd, over stdin and stdout.
@@ -91,8 +93,8 @@ fn run(args: &Args, from: File, to: File) -> Result<()> {
     let (mut from, mut to) = (BufReader::new(from), BufWriter::new(to));
     write_frame(&mut to, &FromWorker::Hello { version: VERSION }).context("the daemon does not listen")?;
     match load(args) {
-        Ok((mut stream, info)) => {
-            write_frame(&mut to, &FromWorker::Ready(info, 0))?;
+        Ok((mut stream, info, step)) => {
+            write_frame(&mut to, &FromWorker::Ready(info, step))?;
             serve(&mut from, &mut to, &mut stream)
         }
         Err(error) => {
@@ -103,7 +105,7 @@ fn run(args: &Args, from: File, to: File) -> Result<()> {
     }
 }
 
-fn load(args: &Args) -> Result<(Stream, EngineInfo), AsrError> {
+fn load(args: &Args) -> Result<(Stream, EngineInfo, u32), AsrError> {
     let threads = match args.threads {
         // More than two threads gain little at chunk size and take the cores
         // that the person is working with.
@@ -112,19 +114,26 @@ fn load(args: &Args) -> Result<(Stream, EngineInfo), AsrError> {
     };
     let cuda = Cuda { number: 0, memory_mb: args.gpu_memory_mb, tf32: args.tf32, capture: args.cuda_graph };
     let device = Device::parse(&args.device, threads)?.tuned(cuda);
+    let limit = matches!(device, Device::Cpu { .. }).then(Limit::to_what_is_free).flatten();
     let runtime = Runtime::open(&runtime_path())?;
     let &Args { context_seconds, chunk_ms, wait_k, latency_ms, policy, .. } = args;
     let settings = Settings { context_seconds, chunk_ms, wait_k, latency_ms, policy };
     let manifest = Manifest::read(&args.model)?;
-    let recognizer = swictation_asr::load(&runtime, &args.model, &manifest, device, &settings)?;
-    let vad = Vad::load(&runtime, &args.model, &manifest)?;
+    runtime.examine(true);
+    let mut recognizer = swictation_asr::load(&runtime, &args.model, &manifest, device, &settings)?;
+    let mut vad = Vad::load(&runtime, &args.model, &manifest)?;
+    let step = self_test::run(&runtime, recognizer.as_mut(), vad.as_mut())?;
+    drop(limit);
     let info = recognizer.info();
     let (precision, weights) = (&info.precision, shares(&info.weight_shares()));
-    tracing::info!(model = %info.model, provider = %info.provider, %precision, %weights, "ready");
+    tracing::info!(
+        model = %info.model, provider = %info.provider, %precision, %weights, step_ms = step.as_millis(), "ready"
+    );
     if let left @ 1.. = info.left_on_cpu().values().sum::<u32>() {
         tracing::info!("{left} operators are left on the processor; `swictation doctor` names them");
     }
-    Ok((Stream::new(recognizer, vad, args.steps), info))
+    let step = u32::try_from(step.as_micros()).unwrap_or(u32::MAX);
+    Ok((Stream::new(recognizer, vad, args.steps), info, step))
 }
 
 /// Moves stdin and stdout to descriptors of our own; what anybody else reads

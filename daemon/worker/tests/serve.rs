@@ -43,9 +43,8 @@ impl Recognizer for Counting {
             precision: "fp32".into(),
             context_seconds: 0.0,
             chunk_ms: 500,
-            latency_ms: None,
-            wait_k: None,
             unbounded: true,
+            ..EngineInfo::default()
         }
     }
     fn begin(&mut self, at: SamplePos, typed: &[String]) {

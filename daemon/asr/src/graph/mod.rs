@@ -18,12 +18,14 @@ pub use recurrent::{Recurrent, State};
 pub use runtime::{Runtime, runtime_path};
 pub use value::Value;
 
-use crate::AsrError;
+use crate::{AsrError, files};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionInputValue};
 use ort::value::{TensorElementType, ValueType};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What to do when there is no CUDA.
 const WITHOUT_CUDA: &str = "set device = \"cpu\" in config.toml, or set ORT_DYLIB_PATH to a libonnxruntime.so that was built with CUDA";
@@ -52,6 +54,7 @@ pub struct Graph {
     /// Where its operators run, as the runtime says.
     pub placement: Placement,
     quantised: bool,
+    examined: Arc<AtomicBool>,
 }
 
 impl Graph {
@@ -70,6 +73,7 @@ impl Graph {
     /// As [`Graph::open`].
     pub fn open_as(runtime: &Runtime, path: &Path, device: Device, shapes: Shapes) -> Result<Self, AsrError> {
         let model = |reason: String| AsrError::Model { file: path.to_path_buf(), reason };
+        files::expect_sound_graph(path)?;
         let built = session_builder(runtime, device).map_err(|e| model(e.to_string()))?;
         let mut builder = match device {
             Device::Cpu { .. } => built,
@@ -95,6 +99,7 @@ impl Graph {
             metadata: read_metadata(&session),
             placement,
             quantised,
+            examined: Arc::clone(&runtime.examined),
             path: path.to_path_buf(),
             session,
         })
@@ -111,14 +116,34 @@ impl Graph {
             inputs.into_iter().map(|(name, value)| (name, SessionInputValue::from(&value.0))).collect();
         let mut outputs =
             self.session.run(inputs).map_err(|e| AsrError::Run(format!("{}: {e}", self.path.display())))?;
-        wanted
-            .iter()
-            .map(|name| {
-                let reason = format!("it has no output {name:?}");
-                let missing = AsrError::Model { file: self.path.clone(), reason };
-                outputs.remove(*name).ok_or(missing).and_then(|value| Value::of(value).map_err(run_error))
-            })
-            .collect()
+        let taken: Vec<_> = wanted.iter().map(|name| outputs.remove(*name)).collect();
+        drop(outputs);
+        let mut values = Vec::with_capacity(taken.len());
+        for (name, value) in wanted.iter().zip(taken) {
+            let value = value.ok_or_else(|| self.fault(format!("it has no output {name:?}")))?;
+            values.push(Value::of(value).map_err(run_error)?);
+        }
+        self.expect_finite(wanted, &values)?;
+        Ok(values)
+    }
+
+    /// While graphs are examined: that the outputs called `names` are finite numbers.
+    fn expect_finite(&self, names: &[&str], values: &[Value]) -> Result<(), AsrError> {
+        if !self.examined.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let bad =
+            |(name, value): (&&str, &Value)| value.infinite().map(|(bad, all)| (name.to_string(), bad, all));
+        match names.iter().zip(values).find_map(bad) {
+            None => Ok(()),
+            Some((name, bad, all)) => Err(self.fault(format!(
+                "run to test it, {bad} of the {all} values of its output {name:?} are not finite numbers: the graph overflows in its precision or its weights are damaged; take it in another precision, or fetch it again"
+            ))),
+        }
+    }
+
+    fn fault(&self, reason: String) -> AsrError {
+        AsrError::Model { file: self.path.clone(), reason }
     }
 
     /// A float tensor in the type that the input `name` declares.

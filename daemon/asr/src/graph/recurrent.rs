@@ -101,6 +101,7 @@ impl Recurrent {
         };
         let path = self.graph.path.display();
         let outputs = outputs.map_err(|e| AsrError::Run(format!("{path}: {}", e.message())))?;
+        self.graph.expect_finite(wanted, &outputs)?;
         self.current = Some(self.target());
         Ok(outputs)
     }
@@ -138,7 +139,11 @@ impl Recurrent {
                 return Err(AsrError::Model { file: path.clone(), reason });
             }
         }
-        wanted.iter().filter_map(|name| take(name).transpose()).collect()
+        let given: Result<Vec<_>, _> = wanted.iter().filter_map(|name| take(name).transpose()).collect();
+        drop(outputs);
+        let given = given?;
+        self.graph.expect_finite(wanted, &given)?;
+        Ok(given)
     }
 
     /// What the state is, on the processor; for those who check it.

@@ -3,6 +3,8 @@
 use crate::AsrError;
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What to do about a library that cannot be used.
 const ADVICE: &str =
@@ -22,6 +24,8 @@ pub fn runtime_path() -> PathBuf {
 pub struct Runtime {
     pub(super) environment: ort::environment::Environment,
     version: String,
+    /// Shared with every graph: what comes out is looked at.
+    pub(super) examined: Arc<AtomicBool>,
 }
 
 impl Runtime {
@@ -46,7 +50,13 @@ impl Runtime {
             .with_telemetry(false)
             .build()
             .map_err(|e| unusable(format!("does not start: {}", e.message())))?;
-        Ok(Self { environment, version })
+        Ok(Self { environment, version, examined: Arc::default() })
+    }
+
+    /// Whether all graphs of this runtime refuse to give floats that are not finite.
+    /// That reads every output again, so it is for a self-test and not for every step.
+    pub fn examine(&self, on: bool) {
+        self.examined.store(on, Ordering::Relaxed);
     }
 
     /// The version that the library itself tells, such as `1.24.4`.

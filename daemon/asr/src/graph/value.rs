@@ -48,6 +48,13 @@ impl Value {
         let (_, data) = self.0.try_extract_tensor::<f16>().map_err(run_error)?;
         Ok(Cow::Owned(data.iter().map(|v| v.to_f32()).collect()))
     }
+    /// How many of the values of a float tensor are not finite, and of how many;
+    /// none when all are.
+    pub(super) fn infinite(&self) -> Option<(usize, usize)> {
+        let values = self.floats().ok()?;
+        let bad = values.iter().filter(|value| !value.is_finite()).count();
+        (bad > 0).then_some((bad, values.len()))
+    }
     /// The numbers of an i64 or i32 tensor.
     pub fn integers(&self) -> Result<Vec<i64>, AsrError> {
         if let Ok((_, data)) = self.0.try_extract_tensor::<i64>() {

@@ -6,7 +6,7 @@
 //! joined as bytes, because characters outside the vocabulary are spelled with
 //! single-byte pieces.
 
-use crate::AsrError;
+use crate::{AsrError, files};
 use std::path::Path;
 
 /// The id the decoder starts from.
@@ -33,7 +33,7 @@ pub(super) struct Spelled {
 impl Tokens {
     pub(super) fn read(path: &Path) -> Result<Self, AsrError> {
         let fail = |reason: String| AsrError::Model { file: path.to_path_buf(), reason };
-        let bytes = std::fs::read(path).map_err(|e| fail(format!("cannot be read: {e}")))?;
+        let bytes = files::read(path, files::VOCABULARY).map_err(|e| fail(format!("cannot be read: {e}")))?;
         let mut pieces = Vec::new();
         let mut at = 0;
         while let Some(&first) = bytes.get(at) {

@@ -1,0 +1,214 @@
+//! Which files a model may consist of, and how much of them is taken into memory.
+//!
+//! A model comes from elsewhere. Its `model.toml` and its graphs name files, and a
+//! name must not lead out of what was installed: not by `..`, not by an absolute
+//! path, not by a link. Text is read whole, so its size is asked first.
+
+use crate::AsrError;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Component, Path};
+use swictation_onnx::Header;
+
+/// The largest `model.toml`, in bytes.
+pub(crate) const MANIFEST: u64 = 1 << 20;
+/// The largest vocabulary: a hundred bytes for each of a quarter of a million pieces
+/// would be unusual.
+pub(crate) const VOCABULARY: u64 = 8 << 20;
+/// The largest graph: protocol buffers end at two gigabytes. More weights lie in
+/// files of their own.
+const GRAPH: u64 = 1 << 31;
+
+/// Checks that `path`, which a model in `dir` names, is a regular file of the model:
+/// relative, with one `..` at its beginning at most, and after all links in the
+/// model's folder or the one around it, which models may share. The cache of a hub
+/// (`models--NAME/snapshots/REVISION` with links to `models--NAME/blobs`) is a
+/// model's folder, too.
+///
+/// # Errors
+/// What is wrong, for a person.
+pub(crate) fn expect_inside(dir: &Path, path: &Path) -> Result<(), String> {
+    if path.is_absolute() {
+        return Err("the path must be relative to model.toml".to_owned());
+    }
+    let mut parts = path.components().filter(|part| *part != Component::CurDir).peekable();
+    parts.next_if_eq(&Component::ParentDir);
+    if parts.peek().is_none() || !parts.all(|part| matches!(part, Component::Normal(_))) {
+        return Err("the path leads out of the model: it takes one `..` at most, at its beginning".to_owned());
+    }
+    let opened = |e: std::io::Error| format!("cannot be opened: {e}");
+    let real = dir.join(path).canonicalize().map_err(opened)?;
+    let folder = dir.canonicalize().map_err(opened)?;
+    let blobs = folder.ancestors().find(|above| above.ends_with("snapshots"));
+    let blobs = blobs.map(|snapshots| snapshots.with_file_name("blobs"));
+    let around = folder.parent().unwrap_or(&folder).to_path_buf();
+    if ![Some(around), blobs].into_iter().flatten().any(|root| real.starts_with(root)) {
+        return Err(format!(
+            "it is a link to {}, out of the model's folder: put the file itself here, or a link to the whole folder in this folder's place",
+            real.display()
+        ));
+    }
+    if !real.metadata().map_err(opened)?.is_file() {
+        return Err("is no regular file".to_owned());
+    }
+    Ok(())
+}
+
+/// Reads a file of at most `limit` bytes.
+///
+/// # Errors
+/// What is wrong, for a person; [`std::io::ErrorKind`] where the system said it.
+pub(crate) fn read(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    // A pipe or a device would be waited for, or read, without end.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(std::io::Error::other(format!("it has more than {limit} bytes, which no such file has")));
+    }
+    Ok(bytes)
+}
+
+/// Reads a text of at most `limit` bytes.
+///
+/// # Errors
+/// As [`read`], and what is no UTF-8.
+pub(crate) fn read_text(path: &Path, limit: u64) -> std::io::Result<String> {
+    String::from_utf8(read(path, limit)?).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        std::io::Error::other(format!("it is no UTF-8 text from byte {at} on"))
+    })
+}
+
+/// Checks what an ONNX file says before the runtime believes it: tensors that are as
+/// large as their values, and values in no other files than the model's.
+///
+/// # Errors
+/// `Model`, naming the tensor.
+pub(crate) fn expect_sound_graph(path: &Path) -> Result<(), AsrError> {
+    let fail = |reason: String| AsrError::Model { file: path.to_path_buf(), reason };
+    let about = std::fs::metadata(path).map_err(|e| fail(format!("cannot be opened: {e}")))?;
+    if about.len() >= GRAPH {
+        return Err(fail(format!(
+            "it has {} bytes; a graph has less than 2 GiB, and more weights in files beside it",
+            about.len()
+        )));
+    }
+    if is_ort_format(path) {
+        return Ok(());
+    }
+    let header = Header::of_file(path).map_err(|e| fail(e.to_string()))?;
+    let beside = header.external_files().map_err(|e| fail(e.to_string()))?;
+    let dir = path.parent().unwrap_or(Path::new("."));
+    for (file, end) in beside {
+        let fail = |reason: String| AsrError::Model { file: dir.join(&file), reason };
+        expect_inside(dir, &file).map_err(|why| fail(format!("weights of {}: {why}", path.display())))?;
+        let length = std::fs::metadata(dir.join(&file)).map_or(0, |about| about.len());
+        if length < end {
+            return Err(fail(format!(
+                "it has {length} bytes; the weights of {} go to byte {end}: it is damaged or incomplete",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file is in ONNX Runtime's own format, which says so in its first bytes.
+fn is_ort_format(path: &Path) -> bool {
+    let mut head = [0; 8];
+    File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head[4..] == *b"ORTM"
+}
+
+/// The beginning of a text, for a message.
+pub(crate) fn clip(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    /// A models folder with a model, a file that models share, and one that is none of theirs.
+    fn models() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("models/a");
+        fs::create_dir_all(model.join("sub")).unwrap();
+        for file in ["models/a/x", "models/a/sub/x", "models/vocab.txt", "secret"] {
+            fs::write(folder.path().join(file), "text").unwrap();
+        }
+        (folder, model)
+    }
+
+    fn refused(dir: &Path, path: &str) -> String {
+        expect_inside(dir, Path::new(path)).unwrap_err()
+    }
+
+    #[test]
+    fn a_model_has_its_folder_and_what_is_shared_right_above_it() {
+        let (_folder, model) = models();
+        for path in ["x", "./x", "sub/x", "../vocab.txt", "./../vocab.txt"] {
+            expect_inside(&model, Path::new(path)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_path_that_leads_out_is_refused_before_it_is_opened() {
+        let (_folder, model) = models();
+        for path in ["../../secret", "sub/../x", "../../../../etc/passwd", "..", ".", "", "../a/../x"] {
+            assert!(refused(&model, path).contains("leads out"), "{path}");
+        }
+        assert!(refused(&model, "/etc/passwd").contains("must be relative"));
+    }
+
+    #[test]
+    fn a_link_is_followed_as_far_as_the_models_folders_go() {
+        let (folder, model) = models();
+        symlink(folder.path().join("secret"), model.join("out")).unwrap();
+        symlink("../vocab.txt", model.join("shared")).unwrap();
+        assert!(refused(&model, "out").contains("is a link to"));
+        expect_inside(&model, Path::new("shared")).unwrap();
+        // The whole folder may be a link: it is what it leads to.
+        symlink(&model, folder.path().join("linked")).unwrap();
+        expect_inside(&folder.path().join("linked"), Path::new("../vocab.txt")).unwrap();
+    }
+
+    #[test]
+    fn the_cache_of_a_hub_is_a_model() {
+        let folder = tempfile::tempdir().unwrap();
+        let (blobs, snapshot) = (folder.path().join("m/blobs"), folder.path().join("m/snapshots/1/onnx"));
+        fs::create_dir_all(&blobs).unwrap();
+        fs::create_dir_all(&snapshot).unwrap();
+        fs::write(blobs.join("abc"), "text").unwrap();
+        symlink("../../../blobs/abc", snapshot.join("x")).unwrap();
+        expect_inside(&snapshot, Path::new("x")).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_not_waited_for() {
+        let (_folder, model) = models();
+        assert!(refused(&model, "sub").contains("no regular file"));
+        assert!(refused(&model, "nowhere").contains("cannot be opened"));
+        assert!(read(Path::new("/dev/zero"), 10).unwrap_err().to_string().contains("no regular file"));
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_refused_without_being_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(1 << 40).unwrap();
+        assert!(read_text(file.path(), 100).unwrap_err().to_string().contains("more than 100 bytes"));
+        file.as_file().set_len(100).unwrap();
+        assert_eq!(read_text(file.path(), 100).unwrap().len(), 100);
+        fs::write(file.path(), b"ab\xff").unwrap();
+        assert!(read_text(file.path(), 100).unwrap_err().to_string().contains("byte 2"));
+    }
+}
