@@ -2,6 +2,7 @@
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use swictation_daemon::control::{dbus, notify};
 use swictation_daemon::main_loop::{MainLoop, Parts, Wake, channel};
 use swictation_daemon::transcript::Transcript;
 use swictation_daemon::worker::Recipe;
-use swictation_daemon::{settings, trial, typist};
+use swictation_daemon::{doctor, settings, trial, typist};
 
 /// Listens, has the speech recognised, and types it into the focused window.
 #[derive(Parser)]
@@ -46,6 +47,8 @@ enum Job {
     /// Load a model, and when that goes well choose it in config.toml; `swictation
     /// model use` does this where no daemon runs.
     UseModel(UseModel),
+    /// Try what is needed to dictate and say what works.
+    Doctor(Doctor),
 }
 
 #[derive(ClapArgs)]
@@ -53,6 +56,13 @@ struct UseModel {
     /// The name of a model, or the absolute path of a folder.
     model: String,
     /// Choose it in this configuration instead of ~/.config/swictation/config.toml.
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+struct Doctor {
+    /// Read this configuration instead of ~/.config/swictation/config.toml.
     #[arg(long)]
     config: Option<PathBuf>,
 }
@@ -92,6 +102,7 @@ fn main() -> ExitCode {
     let code = match args.job {
         Some(Job::Transcribe(job)) => transcribe(job, &log),
         Some(Job::UseModel(job)) => use_model(job, &log),
+        Some(Job::Doctor(job)) => examine(job, &log),
         None => serve(args.serve, &log),
     };
     match code {
@@ -183,6 +194,25 @@ fn use_model(job: UseModel, log: &str) -> Outcome {
         .map_err(|why| (exit::MODEL, format!("{} is not chosen: {why}", config.model)))?;
     settings::choose_model(&file, &config.model).map_err(|e| (exit::CONFIGURATION, e))?;
     Ok(exit::OK)
+}
+
+/// Prints what was found, each when it is; the exit code says whether one can dictate.
+fn examine(job: Doctor, log: &str) -> Outcome {
+    let file = job.config.unwrap_or_else(settings::config_file);
+    let (mut findings, mut lost) = (Vec::new(), None);
+    doctor::examine(
+        &file,
+        |config| recipe(config, false, log),
+        |finding| {
+            let mut out = std::io::stdout().lock();
+            lost = writeln!(out, "{finding}").and_then(|()| out.flush()).err().or(lost.take());
+            findings.push(finding);
+        },
+    );
+    match lost {
+        Some(e) => Err((exit::FAILURE, format!("standard output: {e}"))),
+        None => Ok(doctor::report::exit_code(&findings)),
+    }
 }
 
 fn read(file: &std::path::Path) -> Result<Config, (u8, String)> {

@@ -1,7 +1,7 @@
 //! A model tried without a daemon: a worker that loads it, and nothing else.
 //!
 //! What the daemon does beside its current worker is done here alone, for those who
-//! choose a model before they start the daemon.
+//! choose a model before they start the daemon, and for `swictation doctor`.
 
 use crate::worker::{News, Recipe, Worker};
 use std::sync::mpsc::{self, RecvTimeoutError};
