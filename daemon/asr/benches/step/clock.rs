@@ -53,7 +53,9 @@ impl Runs {
 
 impl Subscriber for Runs {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_span() && metadata.name() == SPAN && metadata.target().starts_with("swictation_asr::graph")
+        metadata.is_span()
+            && metadata.name() == SPAN
+            && metadata.target().starts_with("swictation_asr::graph")
     }
     fn new_span(&self, _: &Attributes<'_>) -> Id {
         Id::from_u64(1)
@@ -87,6 +89,7 @@ pub(crate) fn processor_time() -> Duration {
 pub(crate) fn peak_megabytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse().ok());
+    let kilobytes =
+        line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse().ok());
     kilobytes.unwrap_or(0u64) / 1024
 }

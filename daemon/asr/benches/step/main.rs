@@ -70,11 +70,7 @@ struct Pass {
 }
 
 impl Pass {
-    fn make(
-        recognizer: &mut dyn Recognizer,
-        pcm: &[f32],
-        runs: &Runs,
-    ) -> Result<Self, Box<dyn Error>> {
+    fn make(recognizer: &mut dyn Recognizer, pcm: &[f32], runs: &Runs) -> Result<Self, Box<dyn Error>> {
         runs.reset();
         let (mut steps, mut tokens) = (Vec::new(), 0);
         let (began, processor) = (Instant::now(), processor_time());
