@@ -12,6 +12,8 @@
 mod bad_input;
 // The default configuration says what the program does, and the README too.
 mod config_docs;
+// What `swictation doctor` finds where parts are missing.
+mod doctor;
 // From the microphone to the text in a terminal, with nothing replaced.
 mod dictation;
 // Every family of models through the programs that people use.

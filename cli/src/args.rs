@@ -33,6 +33,8 @@ pub(crate) enum Verb {
     Quit,
     /// Print the words of an audio file; needs no daemon
     Transcribe(Transcribe),
+    /// Try what is needed to dictate, say what works, and what is left to do
+    Doctor,
     /// List, fetch, check and remove models; needs no daemon
     Model(Model),
 }

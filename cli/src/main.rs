@@ -2,7 +2,7 @@
 //!
 //! Meant for a hotkey, so it does nothing it need not: one thread, one call, no
 //! introspection and no cache of properties. It knows the contract and nothing
-//! of speech; the verb that needs a model is passed on to swictationd, and those that
+//! of speech; the verbs that need a model are passed on to swictationd, and those that
 //! fetch and remove models need no daemon.
 
 mod args;
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 fn main() -> ExitCode {
     let args = Args::parse();
     let done = match args.verb {
-        Verb::Transcribe(_) => Err(transcribe()),
+        Verb::Transcribe(_) | Verb::Doctor => Err(hand_over()),
         Verb::Model(model) => model::run(model.verb),
         verb => tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -66,7 +66,7 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Quit => return quit(&connection, &daemon).await,
         Verb::Status(args::Status { follow: true, .. }) => return follow::follow(&connection).await,
         Verb::Status(args::Status { json, .. }) => return status(&connection, json).await,
-        Verb::Transcribe(_) => return Err(transcribe()),
+        Verb::Transcribe(_) | Verb::Doctor => return Err(hand_over()),
         Verb::Model(model) => return model::run(model.verb),
     };
     let activates = matches!(verb, Verb::Start | Verb::Toggle);
@@ -136,9 +136,9 @@ async fn quit(connection: &Connection, daemon: &Dictation1Proxy<'_>) -> Result<u
     }
 }
 
-/// Becomes `swictationd transcribe`, with the arguments as they were given. Comes
+/// Becomes swictationd, which has verbs of the same names, with the arguments as they were given. Comes
 /// back only when that is not possible.
-fn transcribe() -> Failure {
+fn hand_over() -> Failure {
     let name = "swictationd";
     let beside =
         std::env::current_exe().ok().map(|own| own.with_file_name(name)).filter(|path| path.is_file());

@@ -6,6 +6,7 @@
 
 pub mod audio;
 pub mod control;
+pub mod doctor;
 pub mod gpu;
 pub mod main_loop;
 pub mod settings;

@@ -2,6 +2,7 @@
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use swictation_daemon::control::{dbus, notify};
 use swictation_daemon::main_loop::{MainLoop, Parts, Wake, channel};
 use swictation_daemon::transcript::Transcript;
 use swictation_daemon::worker::Recipe;
-use swictation_daemon::{settings, typist};
+use swictation_daemon::{doctor, settings, typist};
 
 /// Listens, has the speech recognised, and types it into the focused window.
 #[derive(Parser)]
@@ -43,6 +44,15 @@ struct Serve {
 enum Job {
     /// Write down a recording; needs no running daemon.
     Transcribe(Transcribe),
+    /// Try what is needed to dictate and say what works.
+    Doctor(Doctor),
+}
+
+#[derive(ClapArgs)]
+struct Doctor {
+    /// Read this configuration instead of ~/.config/swictation/config.toml.
+    #[arg(long)]
+    config: Option<PathBuf>,
 }
 
 #[derive(ClapArgs)]
@@ -79,6 +89,7 @@ fn main() -> ExitCode {
         .init();
     let code = match args.job {
         Some(Job::Transcribe(job)) => transcribe(job, &log),
+        Some(Job::Doctor(job)) => examine(job, &log),
         None => serve(args.serve, &log),
     };
     match code {
@@ -158,6 +169,25 @@ fn transcribe(job: Transcribe, log: &str) -> Outcome {
         once: true,
     };
     Ok(MainLoop::new(parts, wakes).run())
+}
+
+/// Prints what was found, each when it is; the exit code says whether one can dictate.
+fn examine(job: Doctor, log: &str) -> Outcome {
+    let file = job.config.unwrap_or_else(settings::config_file);
+    let (mut findings, mut lost) = (Vec::new(), None);
+    doctor::examine(
+        &file,
+        |config| recipe(config, false, log),
+        |finding| {
+            let mut out = std::io::stdout().lock();
+            lost = writeln!(out, "{finding}").and_then(|()| out.flush()).err().or(lost.take());
+            findings.push(finding);
+        },
+    );
+    match lost {
+        Some(e) => Err((exit::FAILURE, format!("standard output: {e}"))),
+        None => Ok(doctor::report::exit_code(&findings)),
+    }
 }
 
 fn read(file: &std::path::Path) -> Result<Config, (u8, String)> {

@@ -122,6 +122,9 @@ fn engine() -> Engine {
         family: "rnnt".into(),
         provider: "cpu".into(),
         precision: "int8".into(),
+        weights: [("fp16".into(), 97.5), ("fp32".into(), 2.5)].into(),
+        on_cpu: [("Gather".into(), 12)].into(),
+        runtime: "1.24.4".into(),
         context_seconds: 5.6,
         chunk_ms: 80,
     }

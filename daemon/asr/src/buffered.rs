@@ -7,10 +7,11 @@
 //! cost of a step is that of the window, however long somebody speaks.
 
 use crate::decoder::{Ctc, Decoder, Rnnt, Token};
-use crate::encoder::{Encoded, OfflineEncoder, expect_metadata, expect_precision};
+use crate::encoder::{Encoded, OfflineEncoder, expect_metadata};
 use crate::features::{HOP, Parts, Ring, View};
 use crate::graph::{Device, Runtime};
 use crate::manifest::{Buffered, Family, Manifest};
+use crate::precision::read_back;
 use crate::vocab::{Vocabulary, Words};
 use crate::{AsrError, Belief, Recognizer, Settings};
 use std::path::Path;
@@ -60,7 +61,6 @@ pub fn load(
     let vocabulary = Vocabulary::read(&manifest.file(dir, "vocabulary")?)?;
     let path = manifest.file(dir, "encoder")?;
     let encoder = OfflineEncoder::open(runtime, &path, device, &features, buffered.subsampling as usize)?;
-    expect_precision(&[encoder.graph()], manifest)?;
     expect_metadata(encoder.graph(), "vocab_size", vocabulary.blank())?;
     let transducer = |durations: &[u32]| -> Result<Box<dyn Decoder>, AsrError> {
         let encoded = encoder.encoded();
@@ -78,6 +78,7 @@ pub fn load(
         }
         other => return Err(fail(format!("family {} hears no window", other.as_str()))),
     };
+    let graphs = [vec![encoder.graph()], decoder.graphs()].concat();
     let info = EngineInfo {
         model: manifest.name.clone(),
         family: manifest.family.as_str().to_owned(),
@@ -87,6 +88,8 @@ pub fn load(
         chunk_ms: (parts.chunk * 1000 / SAMPLE_RATE as usize) as u32,
         wait_k: settings.wait_k,
         unbounded: true,
+        runtime: runtime.version().to_owned(),
+        graphs: read_back(&graphs, manifest)?,
     };
     let mut new = OverWindow {
         ring: Ring::new(&features, parts)?,

@@ -8,10 +8,11 @@
 //! others is refused with the values that work.
 
 use crate::decoder::{Ctc, Decoder, Rnnt, Token};
-use crate::encoder::{CacheAwareEncoder, expect_metadata, expect_precision};
+use crate::encoder::{CacheAwareEncoder, expect_metadata};
 use crate::features::{HOP, LogMel};
 use crate::graph::{Device, Runtime};
 use crate::manifest::{Family, Manifest, Normalize, Streaming};
+use crate::precision::read_back;
 use crate::vocab::{Vocabulary, Words};
 use crate::{AsrError, Belief, Recognizer, Settings};
 use std::path::Path;
@@ -65,7 +66,6 @@ impl CacheAware {
             streaming,
             features.mels(),
         )?;
-        expect_precision(&[encoder.graph()], manifest)?;
         expect_metadata(encoder.graph(), "vocab_size", vocabulary.blank())?;
         let decoder: Box<dyn Decoder> = match manifest.family {
             Family::CacheAwareCtc => {
@@ -78,6 +78,7 @@ impl CacheAware {
             }
             other => return Err(fail(format!("family {} is not cache-aware", other.as_str()))),
         };
+        let graphs = [vec![encoder.graph()], decoder.graphs()].concat();
         let info = EngineInfo {
             model: manifest.name.clone(),
             family: manifest.family.as_str().to_owned(),
@@ -87,6 +88,8 @@ impl CacheAware {
             chunk_ms: streaming.chunk_ms(),
             wait_k: None,
             unbounded: true,
+            runtime: runtime.version().to_owned(),
+            graphs: read_back(&graphs, manifest)?,
         };
         let frame_samples = u64::from(streaming.subsampling) * HOP as u64;
         let words = Words::new(SamplePos::default(), frame_samples, 0);

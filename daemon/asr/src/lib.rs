@@ -15,6 +15,7 @@ pub mod features;
 pub mod graph;
 pub mod manifest;
 pub mod moonshine;
+pub mod precision;
 pub mod stream;
 pub mod vad;
 pub mod vocab;

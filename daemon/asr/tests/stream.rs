@@ -56,6 +56,7 @@ impl Recognizer for Counting {
             chunk_ms: 1000,
             wait_k: None,
             unbounded: self.unbounded,
+            ..EngineInfo::default()
         }
     }
     fn begin(&mut self, at: SamplePos, typed: &[String]) {

@@ -6,7 +6,7 @@
 //! reason: a status line must not fail because of one odd value.
 
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use zbus::{OwnedVariant, Variant};
 
 /// A dictionary on its way to the bus.
@@ -57,6 +57,13 @@ pub struct Engine {
     pub provider: String,
     /// The weights in use, for example `fp16`.
     pub precision: String,
+    /// The share of each type in the weights as they were read from the model's files,
+    /// in percent; empty while unknown.
+    pub weights: BTreeMap<String, f64>,
+    /// The operators that a GPU left to the processor, and how many of each.
+    pub on_cpu: BTreeMap<String, u32>,
+    /// The version of ONNX Runtime, empty while unknown.
+    pub runtime: String,
     /// The audio the model can look back on, in seconds.
     pub context_seconds: f64,
     /// The audio that one step takes, in milliseconds.
@@ -73,6 +80,9 @@ impl Engine {
             ("family", text(&self.family)),
             ("provider", text(&self.provider)),
             ("precision", text(&self.precision)),
+            ("weights", Variant::from(self.weights.clone().into_iter().collect::<HashMap<_, _>>())),
+            ("on_cpu", Variant::from(self.on_cpu.clone().into_iter().collect::<HashMap<_, _>>())),
+            ("runtime", text(&self.runtime)),
             ("context_seconds", Variant::from(self.context_seconds)),
             ("chunk_ms", Variant::from(self.chunk_ms)),
         ])
@@ -88,6 +98,9 @@ impl Engine {
             family: text("family"),
             provider: text("provider"),
             precision: text("precision"),
+            weights: read::<HashMap<String, f64>>(dict, "weights").unwrap_or_default().into_iter().collect(),
+            on_cpu: read::<HashMap<String, u32>>(dict, "on_cpu").unwrap_or_default().into_iter().collect(),
+            runtime: text("runtime"),
             context_seconds: read(dict, "context_seconds").unwrap_or_default(),
             chunk_ms: read(dict, "chunk_ms").unwrap_or_default(),
         }
@@ -117,6 +130,9 @@ mod tests {
             family: "tdt".into(),
             provider: "cuda:0".into(),
             precision: "fp16".into(),
+            weights: [("fp16".into(), 97.5), ("fp32".into(), 2.5)].into(),
+            on_cpu: [("Gather".into(), 12)].into(),
+            runtime: "1.24.4".into(),
             context_seconds: 5.6,
             chunk_ms: 80,
         };

@@ -8,6 +8,7 @@ use crate::engine::{Engine, EngineState, OwnedDict, read};
 use crate::state::{State, UnknownState};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// The properties of a daemon that runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -94,18 +95,29 @@ impl Status {
     }
 
     fn engine_line(&self) -> String {
-        let Engine { state, model, provider, precision, chunk_ms, .. } = &self.engine;
+        let Engine { state, model, provider, precision, weights, on_cpu, chunk_ms, .. } = &self.engine;
         if *state != EngineState::Ready {
             return format!("{} {model}", state.as_str()).trim_end().to_owned();
         }
         let mut line = format!("{model} on {provider}");
         if !precision.is_empty() {
-            line.push_str(&format!(" ({precision})"));
+            line.push_str(&format!(" ({precision}; {})", seen(weights)));
+        }
+        if let left @ 1.. = on_cpu.values().sum::<u32>() {
+            line.push_str(&format!(", {left} operators left on the processor"));
         }
         if *chunk_ms > 0 {
             line.push_str(&format!(", {chunk_ms} ms a step"));
         }
         line
+    }
+}
+
+/// What the weights were seen to be.
+fn seen(weights: &BTreeMap<String, f64>) -> String {
+    match weights.iter().max_by(|(_, a), (_, b)| a.total_cmp(b)) {
+        Some((dtype, share)) => format!("{share:.1} % of its weights are {dtype}"),
+        None => "its files do not tell the types of its weights".to_owned(),
     }
 }
 
@@ -130,6 +142,7 @@ mod tests {
             model: "small".into(),
             provider: "cpu".into(),
             precision: "int8".into(),
+            weights: [("int8".into(), 98.61), ("fp32".into(), 1.39)].into(),
             chunk_ms: 80,
             ..Engine::default()
         }
@@ -171,7 +184,10 @@ mod tests {
             (&line["text"], &line["alt"], &line["class"]),
             (&json!("speaking"), &json!("speaking"), &json!("speaking"))
         );
-        assert_eq!(line["tooltip"], "speaking\nengine: small on cpu (int8), 80 ms a step");
+        assert_eq!(
+            line["tooltip"],
+            "speaking\nengine: small on cpu (int8; 98.6 % of its weights are int8), 80 ms a step"
+        );
         assert_eq!(line["engine"]["chunk_ms"], 80);
     }
 
@@ -198,6 +214,18 @@ mod tests {
         assert_eq!(status.lines(), ["idle", "engine: absent"]);
         status.engine = Engine { state: EngineState::Loading, model: "small".into(), ..Engine::default() };
         assert_eq!(status.lines(), ["idle", "engine: loading small"]);
+    }
+
+    #[test]
+    fn what_is_not_on_the_gpu_or_not_known_of_the_weights_is_said() {
+        let mut engine = Engine { provider: "cuda:0".into(), chunk_ms: 0, ..ready() };
+        engine.on_cpu = [("Gather".into(), 3), ("Shape".into(), 2)].into();
+        engine.weights.clear();
+        assert_eq!(
+            Status { engine, ..Status::default() }.lines()[1],
+            "engine: small on cuda:0 (int8; its files do not tell the types of its weights), \
+             5 operators left on the processor"
+        );
     }
 
     #[test]

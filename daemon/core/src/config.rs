@@ -17,6 +17,9 @@ struct ConfigFile {
     model: Option<String>,
     device: Option<String>,
     threads: Option<i64>,
+    gpu_memory_mb: Option<i64>,
+    tf32: Option<bool>,
+    cuda_graph: Option<bool>,
     context_seconds: Option<f64>,
     chunk_ms: Option<i64>,
     wait_k: Option<i64>,
@@ -35,6 +38,12 @@ pub struct Config {
     pub device: String,
     /// Threads of the processor that one model step may use; 0 = as many as help.
     pub threads: u32,
+    /// The most video memory that each graph of a model may take, in MiB; 0 = no limit.
+    pub gpu_memory_mb: u32,
+    /// Multiply FP32 as TF32 on a GPU: quicker, and less exact.
+    pub tf32: bool,
+    /// Replay what a GPU does for a chunk in the place of starting each operator.
+    pub cuda_graph: bool,
     /// Left context in seconds; `None`: 20, or what the model was exported with.
     pub context_seconds: Option<f32>,
     /// Audio per model step; `None`: what suits the model.
@@ -57,6 +66,9 @@ impl Default for Config {
             model: "moonshine-tiny-en".to_owned(),
             device: "auto".to_owned(),
             threads: 0,
+            gpu_memory_mb: 0,
+            tf32: false,
+            cuda_graph: false,
             context_seconds: None,
             chunk_ms: None,
             wait_k: None,
@@ -103,7 +115,8 @@ impl Config {
         let recognizer = |c: &Self| {
             (c.model.clone(), c.device.clone(), c.threads, c.context_seconds, c.chunk_ms, c.wait_k)
         };
-        recognizer(self) != recognizer(next)
+        let gpu = |c: &Self| (c.gpu_memory_mb, c.tf32, c.cuda_graph);
+        recognizer(self) != recognizer(next) || gpu(self) != gpu(next)
     }
 }
 
@@ -142,6 +155,10 @@ impl ConfigFile {
             model: named("model", self.model, defaults.model)?,
             device,
             threads: number("threads", self.threads, 0, 64)?.unwrap_or(defaults.threads),
+            gpu_memory_mb: number("gpu_memory_mb", self.gpu_memory_mb, 0, 1 << 20)?
+                .unwrap_or(defaults.gpu_memory_mb),
+            tf32: self.tf32.unwrap_or(defaults.tf32),
+            cuda_graph: self.cuda_graph.unwrap_or(defaults.cuda_graph),
             context_seconds,
             chunk_ms: number("chunk_ms", self.chunk_ms, 40, 4000)?,
             wait_k: number("wait_k", self.wait_k, 0, 20)?,
@@ -208,6 +225,7 @@ mod tests {
             ("wait_k = -1\n", ["wait_k = -1", "0 to 20"]),
             ("chunk_ms = \"fast\"\n", ["line 1", "chunk_ms"]),
             ("threads = 65\n", ["threads", "0 to 64"]),
+            ("gpu_memory_mb = -1\n", ["gpu_memory_mb = -1", "0 to 1048576"]),
             ("model = \"\"\n", ["model", "empty"]),
             ("trailing_space = 1\n", ["line 1", "trailing_space"]),
             ("wait_k = 1\nwait_k = 2\n", ["line 2", "wait_k"]),

@@ -9,6 +9,7 @@ pub mod compose;
 pub mod config;
 pub mod edit;
 pub mod endpoint;
+pub mod engine;
 pub mod hypothesis;
 pub mod metrics;
 pub mod policy;

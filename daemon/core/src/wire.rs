@@ -6,14 +6,15 @@
 //! [`SamplePos`] and the [`DictationId`] it belongs to, so a late message can be
 //! told from a current one. Nothing here knows what a process is.
 
+pub use crate::engine::GraphInfo;
 use crate::hypothesis::{DictationId, Hypothesis, UtteranceId};
 use crate::time::SamplePos;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io::{self, Read, Write};
 
 /// The protocol version; both sides must have the same.
-/// 1: the first.
-pub const VERSION: u32 = 1;
+/// 1: the first. 2: `EngineInfo` tells of the runtime and of each graph.
+pub const VERSION: u32 = 2;
 
 /// The longest frame either side accepts, in bytes: 60 s of audio fit.
 pub const MAX_FRAME: u32 = 4 << 20;
@@ -105,7 +106,7 @@ pub struct Step {
 }
 
 /// What is loaded and where it runs, read back from the runtime, never assumed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EngineInfo {
     /// The model's name from its `model.toml`.
     pub model: String,
@@ -123,6 +124,10 @@ pub struct EngineInfo {
     pub wait_k: Option<u32>,
     /// The recognizer streams without bound: it never ends an utterance by itself.
     pub unbounded: bool,
+    /// The version of ONNX Runtime.
+    pub runtime: String,
+    /// What was read back of each graph.
+    pub graphs: Vec<GraphInfo>,
 }
 
 /// Why a worker gave up, as far as it decides what happens next.

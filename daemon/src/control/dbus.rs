@@ -184,6 +184,19 @@ impl Drop for Bus {
     }
 }
 
+/// The process of the daemon that serves this session, if one does; starts none.
+///
+/// # Errors
+/// [`BusError::NoBus`] when there is nothing to ask.
+pub fn serving() -> Result<Option<u32>, BusError> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BusError::Thread)?;
+    runtime.block_on(async {
+        let connection = Connection::session().await.map_err(|e| BusError::NoBus(e.to_string()))?;
+        Ok(owner(&connection).await)
+    })
+}
+
 /// Connects, serves the object, and only then takes the name: a call that the bus
 /// kept while it started the daemon must find the object.
 async fn connect(dictation: Dictation) -> Result<Connection, BusError> {
@@ -304,7 +317,9 @@ impl Dictation {
     }
 
     /// The recognizer: state (s: absent, loading, ready or failed), model (s),
-    /// family (s), provider (s), precision (s), context_seconds (d), chunk_ms (u).
+    /// family (s), provider (s), precision (s), weights (a{sd}: percent of each
+    /// type), on_cpu (a{su}: operators that a GPU left to the processor), runtime (s),
+    /// context_seconds (d), chunk_ms (u).
     #[zbus(property)]
     fn engine(&self) -> Dict {
         lock(&self.published).engine.to_dict()

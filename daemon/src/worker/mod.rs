@@ -41,6 +41,9 @@ pub struct Recipe {
     /// The worker's log filter.
     pub log: String,
     threads: u32,
+    gpu_memory_mb: u32,
+    tf32: bool,
+    cuda_graph: bool,
     context_seconds: Option<f32>,
     chunk_ms: Option<u32>,
     wait_k: Option<u32>,
@@ -50,7 +53,20 @@ impl Recipe {
     /// What the configuration asks for.
     pub fn new(program: PathBuf, model: PathBuf, config: &Config, steps: bool, log: &str) -> Self {
         let Config { threads, context_seconds, chunk_ms, wait_k, .. } = *config;
-        Self { program, model, steps, log: log.to_owned(), threads, context_seconds, chunk_ms, wait_k }
+        let Config { gpu_memory_mb, tf32, cuda_graph, .. } = *config;
+        Self {
+            program,
+            model,
+            steps,
+            log: log.to_owned(),
+            threads,
+            gpu_memory_mb,
+            tf32,
+            cuda_graph,
+            context_seconds,
+            chunk_ms,
+            wait_k,
+        }
     }
 
     fn command(&self, device: &str) -> Command {
@@ -65,8 +81,12 @@ impl Recipe {
         option("--context-seconds", self.context_seconds.map(|v| v.to_string()));
         option("--chunk-ms", self.chunk_ms.map(|v| v.to_string()));
         option("--wait-k", self.wait_k.map(|v| v.to_string()));
-        if self.steps {
-            command.arg("--steps");
+        command.args(["--gpu-memory-mb", &self.gpu_memory_mb.to_string()]);
+        for (flag, on) in [("--steps", self.steps), ("--tf32", self.tf32), ("--cuda-graph", self.cuda_graph)]
+        {
+            if on {
+                command.arg(flag);
+            }
         }
         command.env("SWICTATION_LOG", &self.log);
         // Since 1.29 the official builds of ONNX Runtime report to their maker and

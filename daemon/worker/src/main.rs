@@ -11,11 +11,12 @@ use std::io::{BufReader, BufWriter, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use swictation_asr::graph::{Device, Runtime, runtime_path};
+use swictation_asr::graph::{Cuda, Device, Runtime, runtime_path};
 use swictation_asr::manifest::Manifest;
 use swictation_asr::stream::Stream;
 use swictation_asr::vad::Vad;
 use swictation_asr::{AsrError, Settings};
+use swictation_core::engine::shares;
 use swictation_core::wire::{EngineInfo, FromWorker, VERSION, write_frame};
 use swictation_worker::serve::{fault, kind, serve};
 
@@ -32,6 +33,15 @@ struct Args {
     /// Processor threads of one model step; 0 = as many as help.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    /// The most video memory of each graph, in MiB; 0 = no limit.
+    #[arg(long, default_value_t = 0)]
+    gpu_memory_mb: u32,
+    /// Multiply FP32 as TF32 on a GPU.
+    #[arg(long)]
+    tf32: bool,
+    /// Capture graphs with fixed shapes on a GPU and replay them.
+    #[arg(long)]
+    cuda_graph: bool,
     /// Left context in seconds.
     #[arg(long)]
     context_seconds: Option<f32>,
@@ -93,7 +103,8 @@ fn load(args: &Args) -> Result<(Stream, EngineInfo), AsrError> {
         0 => std::thread::available_parallelism().map_or(1, |n| n.get().min(2)),
         n => n,
     };
-    let device = Device::parse(&args.device, threads)?;
+    let cuda = Cuda { number: 0, memory_mb: args.gpu_memory_mb, tf32: args.tf32, capture: args.cuda_graph };
+    let device = Device::parse(&args.device, threads)?.tuned(cuda);
     let runtime = Runtime::open(&runtime_path())?;
     let settings =
         Settings { context_seconds: args.context_seconds, chunk_ms: args.chunk_ms, wait_k: args.wait_k };
@@ -101,7 +112,11 @@ fn load(args: &Args) -> Result<(Stream, EngineInfo), AsrError> {
     let recognizer = swictation_asr::load(&runtime, &args.model, &manifest, device, &settings)?;
     let vad = Vad::load(&runtime, &args.model, &manifest)?;
     let info = recognizer.info();
-    tracing::info!(model = %info.model, provider = %info.provider, precision = %info.precision, "ready");
+    let (precision, weights) = (&info.precision, shares(&info.weight_shares()));
+    tracing::info!(model = %info.model, provider = %info.provider, %precision, %weights, "ready");
+    if let left @ 1.. = info.left_on_cpu().values().sum::<u32>() {
+        tracing::info!("{left} operators are left on the processor; `swictation doctor` names them");
+    }
     Ok((Stream::new(recognizer, vad, args.steps), info))
 }
 

@@ -45,6 +45,7 @@ impl Recognizer for Counting {
             chunk_ms: 500,
             wait_k: None,
             unbounded: true,
+            ..EngineInfo::default()
         }
     }
     fn begin(&mut self, at: SamplePos, typed: &[String]) {

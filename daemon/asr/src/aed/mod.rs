@@ -13,10 +13,10 @@ mod graphs;
 mod policy;
 
 use crate::decoder::Token;
-use crate::encoder::expect_precision;
 use crate::features::{Ring, View};
 use crate::graph::{Device, Runtime, Value};
 use crate::manifest::{Manifest, Policy};
+use crate::precision::read_back;
 use crate::vocab::{Vocabulary, Words};
 use crate::{AsrError, Belief, Recognizer, Settings};
 use geometry::Geometry;
@@ -77,7 +77,7 @@ impl Aed {
         if rules.policy == Policy::AlignAtt {
             graphs.expect_attention()?;
         }
-        expect_precision(&graphs.both(), manifest)?;
+        let read = read_back(&graphs.both(), manifest)?;
         let info = EngineInfo {
             model: manifest.name.clone(),
             family: manifest.family.as_str().to_owned(),
@@ -87,6 +87,8 @@ impl Aed {
             chunk_ms: geometry.chunk_ms(),
             wait_k: Some(geometry.wait_k as u32),
             unbounded: false,
+            runtime: runtime.version().to_owned(),
+            graphs: read,
         };
         let mut new = Self {
             transcript: Transcript::new(&rules),

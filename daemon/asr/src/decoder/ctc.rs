@@ -6,6 +6,7 @@
 use super::{Decoder, Token, best, row};
 use crate::AsrError;
 use crate::encoder::Encoded;
+use crate::graph::Graph;
 
 /// A CTC decoder; the scores are already in the encoder's output.
 pub struct Ctc {
@@ -22,6 +23,10 @@ impl Ctc {
 }
 
 impl Decoder for Ctc {
+    fn graphs(&self) -> Vec<&Graph> {
+        Vec::new()
+    }
+
     fn begin(&mut self) {
         *self = Self::new(self.blank);
     }

@@ -98,6 +98,12 @@ impl Joint {
         Ok(Self { predictor, encoder_outputs: None, joiner, scores, converts })
     }
 
+    /// The graph with the predictor, and the joiner where it has one of its own.
+    pub(super) fn graphs(&self) -> Vec<&Graph> {
+        let joiner = self.joiner.iter().map(|joiner| &joiner.graph);
+        std::iter::once(&self.predictor.graph).chain(joiner).collect()
+    }
+
     /// How many scores a frame gets, and the graph that gives them.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ pub use rnnt::Rnnt;
 
 use crate::AsrError;
 use crate::encoder::Encoded;
+use crate::graph::Graph;
 
 /// One token of the output.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +29,8 @@ pub struct Token {
 
 /// Turns encoder frames into tokens, chunk after chunk.
 pub trait Decoder {
+    /// Its own graphs, for what they say about themselves.
+    fn graphs(&self) -> Vec<&Graph>;
     /// Begins a new utterance.
     fn begin(&mut self);
     /// Decodes the frames that follow those before and appends their tokens.

@@ -12,7 +12,7 @@ use super::joint::Joint;
 use super::{Decoder, Token, best, row};
 use crate::AsrError;
 use crate::encoder::{Encoded, Socket};
-use crate::graph::{Device, Runtime, Value};
+use crate::graph::{Device, Graph, Runtime, Value};
 use crate::manifest::Manifest;
 use crate::vocab::Vocabulary;
 use std::path::Path;
@@ -78,6 +78,10 @@ impl Rnnt {
 }
 
 impl Decoder for Rnnt {
+    fn graphs(&self) -> Vec<&Graph> {
+        self.joint.graphs()
+    }
+
     fn begin(&mut self) {
         self.last = self.blank;
         self.state = None;

@@ -1,40 +1,34 @@
 //! A FastConformer exported with its caches: one graph call per chunk.
 //!
 //! Every call gets `pre_encode_frames` mel frames of history and one chunk of
-//! new ones; the first history is zeros. Attention and convolution caches come
-//! out of a call and go into the next as they are, so left context costs neither
-//! a copy nor a second look at old audio. The geometry is a constant of the
+//! new ones; the first history is zeros. Attention and convolution caches stay on
+//! the device ([`Recurrent`]), so left context costs neither a copy nor a second
+//! look at old audio. The geometry is a constant of the
 //! graph: a chunk of another size is only allowed at the end of the utterance.
 
 use super::{Encoded, Socket, expect_metadata, is_float, is_integer, metadata, wrong};
 use crate::AsrError;
-use crate::graph::{Device, Graph, Runtime, Value};
+use crate::graph::{Device, Graph, Port, Recurrent, Runtime, Shapes, State, Value};
 use crate::manifest::Streaming;
 use std::path::Path;
 
 /// The encoder graph with the state of one utterance.
 pub struct CacheAwareEncoder {
-    graph: Graph,
+    graph: Recurrent,
     streaming: Streaming,
     mels: usize,
     sockets: Sockets,
-    caches: Option<[Value; 3]>,
     /// Mel frames that a call to come still needs, one after the other.
     pending: Vec<f32>,
-    window: Vec<f32>,
     ended: bool,
 }
 
-/// The ports of the graph: `inputs` and `outputs` hold the three caches (attention,
-/// convolution, fill level) in the same order.
+/// The ports of the graph but those of the caches.
 struct Sockets {
     features: Socket,
     length: Socket,
     encoded: Socket,
     encoded_length: Socket,
-    inputs: [Socket; 3],
-    outputs: [Socket; 3],
-    shapes: [Vec<usize>; 2],
 }
 
 impl CacheAwareEncoder {
@@ -50,19 +44,13 @@ impl CacheAwareEncoder {
         streaming: Streaming,
         mels: usize,
     ) -> Result<Self, AsrError> {
-        let graph = Graph::open(runtime, path, device)?;
+        let graph = Graph::open_as(runtime, path, device, Shapes::Fixed)?;
         check_metadata(&graph, &streaming, mels)?;
-        let sockets = Sockets::find(&graph, &streaming, mels)?;
-        let mut new = Self {
-            graph,
-            streaming,
-            mels,
-            sockets,
-            caches: None,
-            pending: Vec::new(),
-            window: Vec::new(),
-            ended: false,
-        };
+        let caches = empty_caches(&graph, &streaming)?;
+        let sockets = Sockets::find(&graph, mels)?;
+        let capture = matches!(device, Device::Cuda(cuda) if cuda.capture);
+        let graph = Recurrent::new(graph, device, capture, caches)?;
+        let mut new = Self { graph, streaming, mels, sockets, pending: Vec::new(), ended: false };
         new.rehearse()?;
         new.begin();
         Ok(new)
@@ -70,7 +58,7 @@ impl CacheAwareEncoder {
 
     /// The graph, for what it says about itself.
     pub fn graph(&self) -> &Graph {
-        &self.graph
+        self.graph.graph()
     }
 
     /// The port of [`Encoded::value`].
@@ -83,12 +71,12 @@ impl CacheAwareEncoder {
     /// # Errors
     /// `Model` when the output cannot be such scores.
     pub fn classes(&self) -> Result<usize, AsrError> {
-        self.sockets.encoded.classes(&self.graph)
+        self.sockets.encoded.classes(self.graph())
     }
 
     /// Begins a new utterance with empty caches.
     pub fn begin(&mut self) {
-        self.caches = None;
+        self.graph.begin();
         self.pending.clear();
         self.pending.resize(self.streaming.pre_encode_frames as usize * self.mels, 0.0);
         self.ended = false;
@@ -116,128 +104,116 @@ impl CacheAwareEncoder {
         }
         let frames = there.min(history + chunk);
         // The graph wants one row per mel bin, the frames come one after the other.
-        self.window.clear();
+        let mut window = Vec::with_capacity(frames * self.mels);
         for bin in 0..self.mels {
-            self.window.extend(self.pending[bin..frames * self.mels].iter().step_by(self.mels));
+            window.extend(self.pending[bin..frames * self.mels].iter().step_by(self.mels));
         }
-        let encoded = self.run(frames)?;
+        let encoded = self.run(window, frames, Recurrent::run)?;
         self.pending.drain(..(frames - history) * self.mels);
         Ok(Some(encoded))
     }
 
-    fn run(&mut self, frames: usize) -> Result<Encoded, AsrError> {
+    fn run(&mut self, window: Vec<f32>, frames: usize, call: Call) -> Result<Encoded, AsrError> {
         let sockets = &self.sockets;
-        let caches = match self.caches.take() {
-            Some(caches) => caches,
-            None => sockets.empty_caches()?,
-        };
-        let features = sockets.features.floats(&[1, self.mels, frames], self.window.as_slice())?;
+        let features = sockets.features.floats(&[1, self.mels, frames], window)?;
         let length = sockets.length.integers(&[1], &[i32::try_from(frames).unwrap_or(i32::MAX)])?;
-        let inputs = vec![
-            (sockets.features.name.as_str(), &features),
-            (sockets.length.name.as_str(), &length),
-            (sockets.inputs[0].name.as_str(), &caches[0]),
-            (sockets.inputs[1].name.as_str(), &caches[1]),
-            (sockets.inputs[2].name.as_str(), &caches[2]),
-        ];
-        let [attention, convolution, filled] = &sockets.outputs;
-        let wanted = [&sockets.encoded, &sockets.encoded_length, attention, convolution, filled];
-        let outputs = self.graph.run(inputs, &wanted.map(|socket| socket.name.as_str()))?;
-        let Ok([value, length, attention, convolution, filled]) = <[Value; 5]>::try_from(outputs) else {
-            return Err(AsrError::Run(format!("{} gave too few outputs", self.graph.path().display())));
+        let inputs = [(sockets.features.name.as_str(), &features), (sockets.length.name.as_str(), &length)];
+        let wanted = [sockets.encoded.name.as_str(), sockets.encoded_length.name.as_str()];
+        let mut outputs = call(&mut self.graph, &inputs, &wanted)?.into_iter();
+        let (Some(value), Some(length)) = (outputs.next(), outputs.next()) else {
+            return Err(AsrError::Run(format!("{} gave too few outputs", self.graph().path().display())));
         };
-        self.caches = Some([attention, convolution, filled]);
         let frames = length.integers()?.first().and_then(|n| usize::try_from(*n).ok()).unwrap_or(0);
         Ok(Encoded { value, frames })
     }
 
-    /// One call on silence, which also warms the model up: the caches must come
-    /// out as they went in and a chunk must give the promised frames.
+    /// Calls on silence, which also warm the model up: the caches must come out as
+    /// they went in and a chunk must give the promised frames.
     fn rehearse(&mut self) -> Result<(), AsrError> {
         let frames = self.streaming.pre_encode_frames as usize + self.streaming.chunk_frames();
-        self.window = vec![0.0; frames * self.mels];
-        let encoded = self.run(frames)?;
+        let silence = vec![0.0; frames * self.mels];
+        let encoded = self.run(silence.clone(), frames, Recurrent::rehearse)?;
         let promised = self.streaming.right_frames as usize + 1;
         if encoded.frames != promised {
             let reason = format!(
                 "a chunk of {frames} mel frames gives {} encoder frames; [streaming] of model.toml promises right_frames + 1 = {promised}",
                 encoded.frames
             );
-            return Err(wrong(&self.graph, reason));
+            return Err(wrong(self.graph(), reason));
         }
-        let caches = self.caches.iter().flatten();
-        for (cache, (socket, shape)) in caches.zip(self.sockets.outputs.iter().zip(&self.sockets.shapes)) {
-            if cache.shape() != *shape {
-                let reason = format!(
-                    "tensor {:?} comes out with the shape {:?} where {shape:?} went in; [streaming] left_frames of model.toml does not belong to this graph",
-                    socket.name,
-                    cache.shape()
-                );
-                return Err(wrong(&self.graph, reason));
-            }
-        }
-        Ok(())
+        self.run(silence, frames, Recurrent::run).map(drop)
     }
 }
 
+/// How the graph is called.
+type Call = fn(&mut Recurrent, &[(&str, &Value)], &[&str]) -> Result<Vec<Value>, AsrError>;
+
+/// Whether a port is one of the caches.
+fn is_cache(port: &Port) -> bool {
+    port.name.contains("cache")
+}
+
 impl Sockets {
-    fn find(graph: &Graph, streaming: &Streaming, mels: usize) -> Result<Self, AsrError> {
-        let has = |text: &'static str| move |name: &str| name.contains(text);
-        let (attention, convolution) = (has("cache_last_channel"), has("cache_last_time"));
-        let filled = |name: &str| attention(name) && name.contains("len");
-        let cache = |name: &str| name.contains("cache");
-        let caches = |ports: &[crate::graph::Port]| -> Result<[Socket; 3], AsrError> {
-            Ok([
-                Socket::find(graph, ports, "the attention cache (cache_last_channel, f32 or f16)", |p| {
-                    is_float(p) && attention(&p.name)
-                })?,
-                Socket::find(graph, ports, "the convolution cache (cache_last_time, f32 or f16)", |p| {
-                    is_float(p) && convolution(&p.name)
-                })?,
-                Socket::find(
-                    graph,
-                    ports,
-                    "the cache's fill level (cache_last_channel_len, integer)",
-                    |p| is_integer(p) && filled(&p.name),
-                )?,
-            ])
-        };
-        let inputs = caches(&graph.inputs)?;
-        let outputs = caches(&graph.outputs)?;
-        for (input, output) in inputs.iter().zip(&outputs) {
-            if input.dtype != output.dtype {
-                let reason = format!(
-                    "tensor {:?} is {} and {:?} is {}; a cache must come out in the type it goes in",
-                    input.name, input.dtype, output.name, output.dtype
-                );
-                return Err(wrong(graph, reason));
-            }
-        }
-        let features = Socket::find(graph, &graph.inputs, "the features (f32 or f16)", |p| {
-            is_float(p) && !cache(&p.name)
-        })?;
+    fn find(graph: &Graph, mels: usize) -> Result<Self, AsrError> {
+        let features =
+            Socket::find(graph, &graph.inputs, "the features (f32 or f16)", |p| is_float(p) && !is_cache(p))?;
         features.expect_shape(graph, &[Some(1), Some(mels), None])?;
         let length = Socket::find(graph, &graph.inputs, "the features' length (integer)", |p| {
-            is_integer(p) && !cache(&p.name)
+            is_integer(p) && !is_cache(p)
         })?;
         let encoded = Socket::find(graph, &graph.outputs, "the encoder's output (f32 or f16)", |p| {
-            is_float(p) && !cache(&p.name)
+            is_float(p) && !is_cache(p)
         })?;
         encoded.expect_shape(graph, &[Some(1), None, None])?;
         let encoded_length = Socket::find(graph, &graph.outputs, "the output's length (integer)", |p| {
-            is_integer(p) && !cache(&p.name)
+            is_integer(p) && !is_cache(p)
         })?;
-        let shapes = cache_shapes(graph, &inputs, streaming)?;
-        Ok(Self { features, length, encoded, encoded_length, inputs, outputs, shapes })
+        Ok(Self { features, length, encoded, encoded_length })
     }
+}
 
-    fn empty_caches(&self) -> Result<[Value; 3], AsrError> {
-        let zeros = |i: usize| {
-            let shape = &self.shapes[i];
-            self.inputs[i].floats(shape, vec![0.0; shape.iter().product()])
-        };
-        Ok([zeros(0)?, zeros(1)?, self.inputs[2].integers(&[1], &[0])?])
+/// The caches (attention, convolution, fill level), empty.
+fn empty_caches(graph: &Graph, streaming: &Streaming) -> Result<Vec<State>, AsrError> {
+    let attention = |p: &Port| p.name.contains("cache_last_channel");
+    let convolution = |p: &Port| p.name.contains("cache_last_time");
+    let filled = |p: &Port| attention(p) && p.name.contains("len");
+    let caches = |ports: &[Port]| -> Result<[Socket; 3], AsrError> {
+        Ok([
+            Socket::find(graph, ports, "the attention cache (cache_last_channel, f32 or f16)", |p| {
+                is_float(p) && attention(p)
+            })?,
+            Socket::find(graph, ports, "the convolution cache (cache_last_time, f32 or f16)", |p| {
+                is_float(p) && convolution(p)
+            })?,
+            Socket::find(graph, ports, "the cache's fill level (cache_last_channel_len, integer)", |p| {
+                is_integer(p) && filled(p)
+            })?,
+        ])
+    };
+    let inputs = caches(&graph.inputs)?;
+    let outputs = caches(&graph.outputs)?;
+    for (input, output) in inputs.iter().zip(&outputs) {
+        if input.dtype != output.dtype {
+            let reason = format!(
+                "tensor {:?} is {} and {:?} is {}; a cache must come out in the type it goes in",
+                input.name, input.dtype, output.name, output.dtype
+            );
+            return Err(wrong(graph, reason));
+        }
     }
+    let shapes = cache_shapes(graph, &inputs, streaming)?;
+    let zeros = |i: usize| {
+        let shape = &shapes[i];
+        inputs[i].floats(shape, vec![0.0; shape.iter().product()])
+    };
+    let first = [zeros(0)?, zeros(1)?, inputs[2].integers(&[1], &[0])?];
+    let states = inputs.iter().zip(outputs).zip(first);
+    let state = |((input, output), first): ((&Socket, Socket), Value)| State {
+        input: input.name.clone(),
+        output: output.name,
+        first,
+    };
+    Ok(states.map(state).collect())
 }
 
 /// The shapes of the attention cache (layers, left context, width) and of the

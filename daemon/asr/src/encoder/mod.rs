@@ -13,7 +13,6 @@ pub use offline::OfflineEncoder;
 
 use crate::AsrError;
 use crate::graph::{Graph, Port, Value};
-use crate::manifest::{Manifest, Precision};
 
 /// What one call of an encoder gave.
 #[derive(Debug)]
@@ -134,16 +133,4 @@ pub(crate) fn expect_metadata(graph: &Graph, key: &str, wanted: usize) -> Result
         }
         _ => Ok(()),
     }
-}
-
-/// A model's graphs must compute as `model.toml` says they do: one of them multiplies
-/// integers, or none does. The file at fault is named, or the first one.
-pub(crate) fn expect_precision(graphs: &[&Graph], manifest: &Manifest) -> Result<(), AsrError> {
-    let quantised = graphs.iter().find(|graph| graph.is_quantised());
-    if quantised.is_some() == (manifest.precision == Precision::Int8) {
-        return Ok(());
-    }
-    let found = if quantised.is_some() { "multiplies integers" } else { "has no integer operators" };
-    let reason = format!("it {found}; model.toml says precision = {:?}", manifest.precision.as_str());
-    quantised.or(graphs.first()).map_or(Ok(()), |graph| Err(wrong(graph, reason)))
 }

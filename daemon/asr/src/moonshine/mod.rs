@@ -19,9 +19,9 @@ mod graphs;
 mod tokens;
 mod utterance;
 
-use crate::encoder::expect_precision;
 use crate::graph::{Device, Graph, Runtime};
 use crate::manifest::Manifest;
+use crate::precision::read_back;
 use crate::{AsrError, Belief, Recognizer, Settings};
 use graphs::{Decode, Graphs, Token};
 use std::path::Path;
@@ -101,7 +101,7 @@ pub fn load(
     let decoder = Graph::open(runtime, &manifest.file(dir, "decoder")?, device)?;
     let provider = encoder.provider(device);
     let graphs = Graphs::new(encoder, decoder, &tokens, &file)?;
-    expect_precision(&graphs.both(), manifest)?;
+    let read = read_back(&graphs.both(), manifest)?;
     let info = EngineInfo {
         model: name.clone(),
         family: manifest.family.as_str().to_owned(),
@@ -111,6 +111,8 @@ pub fn load(
         chunk_ms,
         wait_k: Some(wait_k),
         unbounded: false,
+        runtime: runtime.version().to_owned(),
+        graphs: read,
     };
     Ok(Box::new(Moonshine {
         graphs,

@@ -43,6 +43,7 @@ fn recognizer() -> Moonshine<Pleased> {
         chunk_ms: 500,
         wait_k: Some(1),
         unbounded: false,
+        ..EngineInfo::default()
     };
     Moonshine {
         graphs: Pleased,

@@ -201,6 +201,7 @@ fn engine() -> EngineInfo {
         chunk_ms: 500,
         wait_k: Some(1),
         unbounded: false,
+        ..EngineInfo::default()
     }
 }
 

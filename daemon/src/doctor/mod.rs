@@ -1,0 +1,134 @@
+//! `swictation doctor`: what is needed to dictate, each part tried as a dictation would.
+//!
+//! Nothing is concluded from settings: a worker loads the model, the sound server is
+//! asked for the microphone, the typist is opened, the bus is called. What is changed
+//! is nothing: nothing is recorded, typed or kept. A [`Finding`] says what one trial gave;
+//! how they look, and what they mean for the exit code, is [`report`]'s.
+
+pub mod report;
+
+pub use report::{Finding, Verdict};
+
+use crate::audio::{self, Spec};
+use crate::control::dbus::{self, BusError};
+use crate::gpu::{self, Nvml};
+use crate::worker::{News, Recipe, Worker};
+use crate::{settings, typist};
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use swictation_control::exit;
+use swictation_core::config::Config;
+use swictation_core::wire::{EngineInfo, FromWorker};
+
+/// How long a model may take to load; large ones on slow disks need a minute.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Tries everything, and hands each finding over as soon as it is there.
+///
+/// `recipe` makes the recipe of a configuration's worker.
+pub fn examine(file: &Path, recipe: impl Fn(&Config) -> Recipe, mut tell: impl FnMut(Finding)) {
+    let (config, finding) = configuration(file);
+    tell(finding);
+    tell(graphics());
+    recognizer(&config, &recipe(&config), &mut tell);
+    tell(microphone(&config.microphone));
+    tell(typing(&config.typist));
+    tell(bus());
+    tell(report::hotkey(&std::env::var("XDG_CURRENT_DESKTOP").unwrap_or_default()));
+}
+
+/// The configuration, or the defaults, so that the rest can be tried.
+fn configuration(file: &Path) -> (Config, Finding) {
+    match settings::read_config(file) {
+        Ok(config) if file.exists() => (config, Finding::works("configuration", file.display())),
+        Ok(config) => {
+            let text = format!("the defaults hold; there is no {}", file.display());
+            (config, Finding::works("configuration", text))
+        }
+        Err(why) => {
+            let fails = Finding::fails("configuration", exit::CONFIGURATION, why);
+            (Config::default(), fails.and("what follows was tried with the defaults"))
+        }
+    }
+}
+
+/// What NVML says; no card is no fault, as the processor will do.
+fn graphics() -> Finding {
+    let cards = Nvml::init().map_err(|e| e.to_string()).and_then(|nvml| gpu::cards(&nvml));
+    match cards {
+        Ok(cards) if cards.is_empty() => Finding::note("graphics card", "NVML knows of none"),
+        Ok(cards) => cards.into_iter().fold(Finding::note("graphics card", "as NVML tells:"), Finding::and),
+        Err(why) => Finding::note("graphics card", format!("NVML cannot be asked: {why}")),
+    }
+}
+
+/// Loads the model on every device that the configuration allows, in its order, until
+/// one takes it.
+fn recognizer(config: &Config, recipe: &Recipe, tell: &mut impl FnMut(Finding)) {
+    let devices = config.taste().devices;
+    for (i, device) in devices.iter().enumerate() {
+        match load(recipe, device) {
+            Ok(info) => return tell(report::engine(&info)),
+            Err(why) if i + 1 < devices.len() => {
+                tell(Finding::note("recognizer", format!("not on {device}: {why}")));
+            }
+            Err(why) => tell(Finding::fails("recognizer", exit::MODEL, format!("not on {device}: {why}"))),
+        }
+    }
+}
+
+/// What a worker on `device` tells of the model once it is loaded, or why it is not.
+fn load(recipe: &Recipe, device: &str) -> Result<EngineInfo, String> {
+    let (tell, news) = mpsc::channel();
+    let _worker = Worker::spawn(recipe, device, move |news| drop(tell.send(news)));
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match news.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(News::Said(FromWorker::Ready(info))) => return Ok(info),
+            Ok(News::Said(_)) => {}
+            Ok(News::Gone(ending)) => return Err(ending.to_string()),
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(format!("it has not loaded after {} s", PATIENCE.as_secs()));
+            }
+            Err(RecvTimeoutError::Disconnected) => return Err("its worker fell silent".to_owned()),
+        }
+    }
+}
+
+/// Asks for the microphone and does not open it: nobody is recorded to find a fault.
+fn microphone(name: &str) -> Finding {
+    let device = match audio::open(name) {
+        Ok(Spec::Microphone(device)) => device,
+        Ok(Spec::File { path, .. }) => return Finding::works("microphone", path.display()),
+        Err(e) => return Finding::fails("microphone", exit::AUDIO, e),
+    };
+    let mut reasons = Vec::new();
+    for (way, open) in audio::SOURCES {
+        match open(device.as_deref()) {
+            Ok(_) => return Finding::works("microphone", format!("{name:?} is there, through {way}")),
+            Err(e) => reasons.push(format!("{way}: {e}")),
+        }
+    }
+    let fails = Finding::fails("microphone", exit::AUDIO, format!("{name:?} is not there"));
+    reasons.into_iter().fold(fails, Finding::and)
+}
+
+fn typing(name: &str) -> Finding {
+    match typist::open(name) {
+        Ok(typist) => Finding::works("typing", format!("through {}", typist.name())),
+        Err(e) => Finding::fails("typing", exit::TYPING, e),
+    }
+}
+
+fn bus() -> Finding {
+    match dbus::serving() {
+        Ok(Some(pid)) => {
+            let daemon = format!("there; the daemon runs (pid {pid}), `swictation status` tells of it");
+            Finding::works("session bus", daemon)
+        }
+        Ok(None) => Finding::works("session bus", "there; no daemon runs"),
+        Err(e @ BusError::NoBus(_)) => Finding::fails("session bus", exit::NO_BUS, e),
+        Err(e) => Finding::fails("session bus", exit::FAILURE, e),
+    }
+}
