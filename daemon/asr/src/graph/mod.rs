@@ -114,8 +114,10 @@ impl Graph {
     pub fn run(&mut self, inputs: Vec<(&str, &Value)>, wanted: &[&str]) -> Result<Vec<Value>, AsrError> {
         let inputs: Vec<(&str, SessionInputValue<'_>)> =
             inputs.into_iter().map(|(name, value)| (name, SessionInputValue::from(&value.0))).collect();
+        let span = run_span();
         let mut outputs =
             self.session.run(inputs).map_err(|e| AsrError::Run(format!("{}: {e}", self.path.display())))?;
+        drop(span);
         let taken: Vec<_> = wanted.iter().map(|name| outputs.remove(*name)).collect();
         drop(outputs);
         let mut values = Vec::with_capacity(taken.len());
@@ -254,6 +256,11 @@ fn read_metadata(session: &Session) -> BTreeMap<String, String> {
     let Ok(metadata) = session.metadata() else { return BTreeMap::new() };
     let keys = metadata.custom_keys().unwrap_or_default();
     keys.into_iter().filter_map(|key| metadata.custom(&key).map(|value| (key, value))).collect()
+}
+
+/// Around every call of the runtime, so that `benches/step` can tell its time from ours.
+fn run_span() -> tracing::span::EnteredSpan {
+    tracing::trace_span!("run").entered()
 }
 
 fn run_error<R>(e: ort::Error<R>) -> AsrError {

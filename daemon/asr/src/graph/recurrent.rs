@@ -7,7 +7,7 @@
 //! too: a captured graph knows addresses only. It is captured once for each direction
 //! of the state, and calls with other shapes go past it.
 
-use super::{Device, Graph, Value, run_error};
+use super::{Device, Graph, Value, run_error, run_span};
 use crate::AsrError;
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, NoSelectedOutputs, RunOptions, Session};
@@ -182,7 +182,9 @@ impl Recurrent {
         }
         binding.synchronize_inputs()?;
         let options = &self.uncaptured;
+        let span = run_span();
         let mut outputs = self.graph.session.run_binding_with_options(&self.binding, options)?;
+        drop(span);
         wanted.iter().filter_map(|name| outputs.remove(*name).map(Value::of)).collect()
     }
 
@@ -229,7 +231,9 @@ impl Recurrent {
             }
         }
         let (binding, options) = &captured.directions[target];
+        let span = run_span();
         drop(self.graph.session.run_binding_with_options(binding, options)?);
+        drop(span);
         let read = |(_, place): &(String, DynTensor)| place.to(AllocationDevice::CPU, 0).map(Value);
         captured.outputs.iter().map(read).collect()
     }
