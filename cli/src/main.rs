@@ -8,6 +8,7 @@
 mod args;
 mod failure;
 mod follow;
+mod import;
 mod model;
 mod progress;
 mod show;
