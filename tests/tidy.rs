@@ -463,7 +463,8 @@ fn crates_point_one_way() {
         ("swictation-asr", &["swictation-core"]),
         ("swictation-worker", &["swictation-asr", "swictation-core"]),
         ("swictation-daemon", &["swictation-control", "swictation-core"]),
-        ("swictation-models", &[]),
+        ("swictation-models", &["swictation-onnx"]),
+        ("swictation-onnx", &[]),
         ("swictation-cli", &["swictation-control", "swictation-models"]),
         ("swictation-tests", &[]),
     ] {

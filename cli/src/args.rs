@@ -35,7 +35,7 @@ pub(crate) enum Verb {
     Transcribe(Transcribe),
     /// Try what is needed to dictate, say what works, and what is left to do
     Doctor,
-    /// List, fetch, check, choose and remove models; needs no daemon
+    /// List, fetch, import, check, choose and remove models; needs no daemon
     Model(Model),
 }
 
@@ -100,6 +100,8 @@ pub(crate) enum ModelVerb {
         #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
         from: Option<String>,
     },
+    /// Find out what the model in a folder is, and write a model.toml for it
+    Import(Import),
     /// Hold the files of a model, or of all models, against their SHA-256 sums
     Verify {
         /// The name of the model
@@ -119,4 +121,51 @@ pub(crate) enum ModelVerb {
         #[arg(long)]
         force: bool,
     },
+}
+
+/// A model that is there already, and what its files do not say of it.
+#[derive(Debug, Group)]
+pub(crate) struct Import {
+    /// The folder with the ONNX files
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+    /// What to call it, instead of as its folder
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Show what it is, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Write anew what an earlier import wrote
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Write nothing into the folder; the model is entered with a link to it
+    #[arg(long)]
+    pub(crate) link: bool,
+    /// Which copy of the graphs, instead of the most exact
+    #[arg(long, value_parser = ["fp32", "fp16", "int8"])]
+    pub(crate) precision: Option<String>,
+    /// Which of several decoders
+    #[arg(long, value_parser = ["ctc", "rnnt", "tdt", "aed"])]
+    pub(crate) head: Option<String>,
+    /// The vocabulary or tokenizer: vocab.txt, tokens.txt, tokenizer.model, tokenizer.json
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) vocabulary: Option<PathBuf>,
+    /// The code of its language, such as en; an attention decoder writes in it
+    #[arg(long, value_name = "CODE")]
+    pub(crate) language: Option<String>,
+    /// The licence of the weights, as an SPDX expression
+    #[arg(long, value_name = "SPDX")]
+    pub(crate) licence: Option<String>,
+    /// Left context in encoder frames, where the graph does not tell
+    #[arg(long, value_name = "N")]
+    pub(crate) left_frames: Option<u64>,
+    /// Look-ahead in encoder frames, where the graph does not tell
+    #[arg(long, value_name = "N")]
+    pub(crate) right_frames: Option<u64>,
+    /// Mel frames per encoder frame, where the graph does not tell
+    #[arg(long, value_name = "N")]
+    pub(crate) subsampling: Option<u64>,
+    /// Encoder frames by which each duration of a TDT model goes on, such as 0,1,2,3,4
+    #[arg(long, value_name = "N,N...", value_delimiter = ',')]
+    pub(crate) durations: Option<Vec<u32>>,
 }

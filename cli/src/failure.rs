@@ -49,7 +49,7 @@ impl From<StoreError> for Failure {
         let code = match e {
             StoreError::Name(_) => exit::USAGE,
             StoreError::Catalogue(_) => exit::CONFIGURATION,
-            StoreError::Absent(_) | StoreError::Damaged(_) => exit::MODEL,
+            StoreError::Absent(_) | StoreError::Damaged(_) | StoreError::Model(_) => exit::MODEL,
             StoreError::Fetch(_) | StoreError::Local(_) => exit::FAILURE,
         };
         Failure::new(code, e.to_string())

@@ -9,6 +9,7 @@ mod args;
 mod choice;
 mod failure;
 mod follow;
+mod import;
 mod model;
 mod progress;
 mod show;

@@ -20,6 +20,7 @@ pub(crate) fn run(verb: ModelVerb) -> Result<u8, Failure> {
         ModelVerb::List { json } => list(&places, json),
         ModelVerb::Info { name } => info(&places, &name),
         ModelVerb::Get { name, from } => get(places, &name, from),
+        ModelVerb::Import(import) => crate::import::run(&places, import),
         ModelVerb::Verify { name } => verify(&places, name),
         ModelVerb::Use { model } => choice::choose(&places, &model),
         ModelVerb::Remove { name, force } => {
@@ -166,6 +167,9 @@ fn info(places: &Places, name: &str) -> Result<u8, Failure> {
     line("memory", &model.memory_mb().map_or_else(|| "not measured".into(), |mb| format!("{mb} MB")));
     if here.is_some() {
         line("folder", &places.model(name).display().to_string());
+        for weights in installed::weights(places, name) {
+            line("weights", &weights);
+        }
     }
     for file in entry.iter().flat_map(|entry| &entry.files) {
         let size = file.size.map_or_else(|| "the hub tells its size".into(), bytes);

@@ -130,6 +130,10 @@ pub struct Streaming {
     pub pre_encode_frames: u32,
     /// Mel frames per encoder frame.
     pub subsampling: u32,
+    /// Encoder frames that the convolution cache holds (`conv_kernel_size` - 1), for
+    /// graphs that leave it open in the shape and have no metadata.
+    #[serde(default)]
+    pub convolution_frames: Option<u32>,
 }
 
 impl Streaming {
@@ -147,7 +151,7 @@ impl Streaming {
     }
     /// What cannot be a cache-aware model's geometry, in words.
     pub fn fault(&self) -> Option<String> {
-        let Self { left_frames, right_frames, pre_encode_frames, subsampling } = *self;
+        let Self { left_frames, right_frames, pre_encode_frames, subsampling, convolution_frames } = *self;
         if !(1..=64).contains(&subsampling) {
             return Some(format!("subsampling = {subsampling} is not between 1 and 64"));
         }
@@ -156,6 +160,7 @@ impl Streaming {
             ("left_frames", left_frames),
             ("right_frames", right_frames),
             ("pre_encode_frames", pre_encode_frames),
+            ("convolution_frames", convolution_frames.unwrap_or(0)),
         ] {
             if value > 7500 {
                 return Some(format!("{key} = {value} is more than ten minutes"));

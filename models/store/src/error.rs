@@ -19,6 +19,9 @@ pub enum StoreError {
     /// Files are there and not what they should be.
     #[error("{0}")]
     Damaged(String),
+    /// Files are no model that is known here, or do not fit each other.
+    #[error("{0}")]
+    Model(String),
     /// The network, a server or what it sent.
     #[error("{0}")]
     Fetch(String),

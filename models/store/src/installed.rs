@@ -1,12 +1,14 @@
 //! The models that are there: which, whether they are as they were installed, and
 //! how they go away.
 
+use crate::import::{percent, shares};
 use crate::places::{Places, check_name, clear, make_parent};
-use crate::{Manifest, StoreError, Sum};
+use crate::{Manifest, Role, StoreError, Sum};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
+use swictation_onnx::Header;
 
 /// What the files of an installed model hash to, in the format of `sha256sum`.
 pub(crate) const SUMS: &str = "SHA256SUMS";
@@ -122,6 +124,26 @@ pub fn verify(places: &Places, name: &str) -> Result<Verified, StoreError> {
     Ok(verified)
 }
 
+/// What each graph of a model weighs by the types of its weights, as lines: the
+/// types are read from the files, whatever these are called.
+pub fn weights(places: &Places, name: &str) -> Vec<String> {
+    let folder = places.model(name);
+    let Some(Ok(manifest)) = manifest(&folder) else { return Vec::new() };
+    let line = |(role, file): (&String, &Role)| {
+        let shares = match Path::new(&file.path).extension()?.to_str()? {
+            "onnx" => match Header::of_file(&folder.join(&file.path)) {
+                Ok(header) => percent(&shares(&header)),
+                Err(e) => format!("unknown: the file {e}"),
+            },
+            // ONNX Runtime's own format, for which there is no description to go by.
+            "ort" => "unknown (ORT format)".into(),
+            _ => return None,
+        };
+        Some(format!("{role}, {}: {shares}", file.path))
+    };
+    manifest.files.iter().filter_map(line).collect()
+}
+
 /// Removes a model, and what was fetched for it and is not installed yet.
 ///
 /// # Errors
@@ -166,8 +188,14 @@ fn manifest(folder: &Path) -> Option<Result<Manifest, String>> {
 fn size(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let of = |entry: fs::DirEntry| match fs::metadata(entry.path()) {
-        // A link to a folder is followed no further: it may lead back here.
         Ok(_) if entry.file_type().is_ok_and(|kind| kind.is_dir()) => size(&entry.path()),
+        // An import links to the folder with its files. A link is followed no further:
+        // it may lead back here.
+        Ok(about) if about.is_dir() => {
+            let linked = fs::read_dir(entry.path()).into_iter().flatten().flatten();
+            let files = linked.filter_map(|entry| fs::metadata(entry.path()).ok());
+            files.filter(|about| about.is_file()).map(|about| about.len()).sum()
+        }
         Ok(about) if about.is_file() => about.len(),
         _ => 0,
     };

@@ -97,7 +97,13 @@ mod tests {
 
     fn there() -> Vec<Export<'static>> {
         let export = |&(left_frames, right_frames): &(u32, u32)| Export {
-            streaming: Streaming { left_frames, right_frames, pre_encode_frames: 9, subsampling: 8 },
+            streaming: Streaming {
+                left_frames,
+                right_frames,
+                pre_encode_frames: 9,
+                subsampling: 8,
+                convolution_frames: None,
+            },
             encoder: "encoder",
         };
         CONTEXTS.iter().map(export).collect()

@@ -225,6 +225,7 @@ fn cache_shapes(
     streaming: &Streaming,
 ) -> Result<[Vec<usize>; 2], AsrError> {
     let left = streaming.left_frames as usize;
+    let convolution = streaming.convolution_frames.map(|frames| frames as usize);
     let shape = |socket: &Socket, key: &str, left_at: Option<usize>| -> Result<Vec<usize>, AsrError> {
         let fail = |reason: String| wrong(graph, format!("tensor {:?} {reason}", socket.name));
         let [first, second, rest @ ..] = socket.shape.as_slice() else {
@@ -242,12 +243,14 @@ fn cache_shapes(
             let key = format!("{key}_dim{}", i + 2);
             let known = match left_at {
                 Some(at) if at == i => Some(left),
+                // Only the convolution cache ends in frames.
+                None if i == 1 => metadata(graph, &key)?.or(convolution),
                 _ => metadata(graph, &key)?,
             };
             let dim = usize::try_from(*declared).ok().or(known);
             let Some(dim) = dim else {
                 return Err(fail(format!(
-                    "leaves a dimension open in {:?} and the metadata has no {key}",
+                    "leaves a dimension open in {:?} and the metadata has no {key}; for the convolution cache [streaming] convolution_frames of model.toml can say it",
                     socket.shape
                 )));
             };
