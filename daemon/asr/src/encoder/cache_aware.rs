@@ -160,7 +160,7 @@ impl CacheAwareEncoder {
         let promised = self.streaming.right_frames as usize + 1;
         if encoded.frames != promised {
             let reason = format!(
-                "a chunk of {frames} mel frames gives {} encoder frames; [streaming] of model.toml promises right_frames + 1 = {promised}",
+                "a chunk of {frames} mel frames gives {} encoder frames; model.toml promises right_frames + 1 = {promised} for it",
                 encoded.frames
             );
             return Err(wrong(&self.graph, reason));
@@ -169,7 +169,7 @@ impl CacheAwareEncoder {
         for (cache, (socket, shape)) in caches.zip(self.sockets.outputs.iter().zip(&self.sockets.shapes)) {
             if cache.shape() != *shape {
                 let reason = format!(
-                    "tensor {:?} comes out with the shape {:?} where {shape:?} went in; [streaming] left_frames of model.toml does not belong to this graph",
+                    "tensor {:?} comes out with the shape {:?} where {shape:?} went in; left_frames of model.toml does not belong to this graph",
                     socket.name,
                     cache.shape()
                 );
