@@ -139,6 +139,40 @@ fn the_daemon_types_what_nemo_gives_in_every_context_and_refuses_others_with_a_r
 }
 
 #[test]
+fn an_end_of_utterance_that_a_model_says_is_heard_and_never_typed() {
+    let (Some(_), Some(wav)) = (runtime(), recording("beckett.wav")) else { return };
+    let (home, golden) = (Home::new(), golden("att70_6-rnnt", "beckett.rnnt"));
+    let folder = home.path("ending");
+    std::fs::create_dir(&folder).unwrap();
+    for file in ["encoder-model.onnx", "decoder_joint-model.onnx"] {
+        std::fs::copy(toy("att70_6-rnnt").join(file), folder.join(file)).unwrap();
+    }
+    let vocabulary = std::fs::read_to_string(toy("vocab.txt")).unwrap();
+    std::fs::write(folder.join("vocab.txt"), vocabulary.replace("\n▁no ", "\n<EOU> ")).unwrap();
+    let manifest = std::fs::read_to_string(toy("att70_6-rnnt").join("model.toml")).unwrap();
+    let manifest = manifest.lines().map(|line| match line.starts_with("vocabulary") {
+        true => "vocabulary = { path = \"vocab.txt\" }",
+        false => line,
+    });
+    let table = "[end_of_utterance]\npieces = [\"<EOU>\"]\nreset_decoder = false\n";
+    let manifest = manifest.collect::<Vec<_>>().join("\n") + "\n" + table;
+    std::fs::write(folder.join("model.toml"), manifest).unwrap();
+    home.configure(&format!("model = {folder:?}\ndevice = \"cpu\"\n"));
+    let text = golden["text"].as_str().unwrap().replace("no ", "");
+    let ran = home.run("swictation", &["transcribe", "--json", "--steps", wav.to_str().unwrap()]);
+    let lines: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let steps = lines.iter().filter(|line| line["type"] == "step");
+    let tokens: Vec<Value> = steps.flat_map(|step| step["tokens"].as_array().unwrap().clone()).collect();
+    assert_eq!(
+        (Value::from(tokens), &lines.last().unwrap()["text"]),
+        (golden["tokens"].clone(), &text.clone().into())
+    );
+    let source = format!("wav:{}", wav.display());
+    let ran = home.run("swictationd", &["--no-bus", "--typist", "stdout", "--source", &source]);
+    assert_eq!((ran.code, ran.out.trim()), (0, text.as_str()), "{ran:?}");
+}
+
+#[test]
 fn every_family_that_can_be_loaded_is_described_for_the_people_who_write_a_manifest() {
     let readme = std::fs::read_to_string(root().join("models/README.md")).unwrap();
     for (.., family) in FAMILIES {

@@ -17,14 +17,17 @@ pub(crate) struct Held {
     inner: Box<dyn Recognizer>,
     /// Frozen in there, held here.
     words: Vec<Word>,
-    /// Position after the last sample fed.
-    end: SamplePos,
+    /// Position after the last step's chunk: what was fed in advance must not show.
+    heard: SamplePos,
+    /// Samples of a step.
+    chunk: u64,
 }
 
 impl Held {
     /// Holds the words of `inner`.
     pub(crate) fn new(inner: Box<dyn Recognizer>) -> Self {
-        Self { inner, words: Vec::new(), end: SamplePos::default() }
+        let chunk = samples_in_ms(u64::from(inner.info().chunk_ms));
+        Self { inner, words: Vec::new(), heard: SamplePos::default(), chunk }
     }
 
     fn hold(&mut self, belief: Belief, last: bool) -> Belief {
@@ -33,7 +36,7 @@ impl Held {
         words.extend(belief.words);
         let known = before + belief.frozen;
         let ends: Vec<_> = belief.ends.into_iter().map(|(count, at)| (before + count, at)).collect();
-        let old = words[..known].iter().take_while(|word| self.end.since(word.end) > LONGEST).count();
+        let old = words[..known].iter().take_while(|word| self.heard.since(word.end) > LONGEST).count();
         let frozen = match last {
             true => known,
             false => ends.last().map_or(0, |(count, _)| *count).max(old),
@@ -50,23 +53,24 @@ impl Recognizer for Held {
 
     fn begin(&mut self, at: SamplePos, typed: &[String]) {
         self.words.clear();
-        self.end = at;
+        self.heard = at;
         self.inner.begin(at, typed);
     }
 
     fn follow(&mut self, at: SamplePos) {
         self.words.clear();
-        self.end = at;
+        self.heard = at;
         self.inner.follow(at);
     }
 
     fn feed(&mut self, pcm: &[f32]) {
-        self.end = self.end + pcm.len() as u64;
         self.inner.feed(pcm);
     }
 
     fn step(&mut self) -> Result<Option<Belief>, AsrError> {
-        Ok(self.inner.step()?.map(|belief| self.hold(belief, false)))
+        let Some(belief) = self.inner.step()? else { return Ok(None) };
+        self.heard = self.heard + self.chunk;
+        Ok(Some(self.hold(belief, false)))
     }
 
     fn end(&mut self) {
@@ -104,7 +108,17 @@ mod tests {
 
     impl Recognizer for Speaker {
         fn info(&self) -> EngineInfo {
-            panic!("nobody asks")
+            EngineInfo {
+                model: "speaker".into(),
+                family: "test".into(),
+                provider: "cpu".into(),
+                precision: "fp32".into(),
+                context_seconds: 1.0,
+                chunk_ms: 1000,
+                latency_ms: Some(1000),
+                wait_k: None,
+                unbounded: true,
+            }
         }
         fn begin(&mut self, _at: SamplePos, _typed: &[String]) {
             (self.heard, self.said) = (0, 0);
@@ -140,17 +154,25 @@ mod tests {
         assert_eq!((last.words.len(), last.frozen), (2, 2));
     }
 
-    #[test]
-    fn what_was_said_long_ago_is_let_go_of() {
+    /// Words at once and frozen, of 100 seconds fed in pieces of so many.
+    fn long(seconds: usize) -> Vec<(usize, usize)> {
         let mut held = Held::new(Box::new(Speaker { heard: 0, said: 0 }));
         held.begin(SamplePos(0), &[]);
-        let (mut frozen, mut most) = (0, 0);
-        for _ in 0..100 {
-            held.feed(&vec![0.0; SECOND as usize]);
-            let belief = held.step().unwrap().unwrap();
-            frozen += belief.frozen;
-            most = most.max(belief.words.len());
+        let mut seen = Vec::new();
+        for _ in 0..100 / seconds {
+            held.feed(&vec![0.0; seconds * SECOND as usize]);
+            let beliefs = std::iter::from_fn(|| held.step().unwrap());
+            seen.extend(beliefs.map(|belief| (belief.words.len(), belief.frozen)));
         }
-        assert!(most <= 32 && frozen >= 68, "{most} words at once, {frozen} frozen");
+        seen
+    }
+
+    #[test]
+    fn what_was_said_long_ago_is_let_go_of_however_the_audio_is_cut() {
+        let seen = long(1);
+        let most = seen.iter().map(|(words, _)| *words).max();
+        let frozen: usize = seen.iter().map(|(_, frozen)| frozen).sum();
+        assert!(most <= Some(32) && frozen >= 68, "{most:?} words at once, {frozen} frozen");
+        assert_eq!(long(100), seen);
     }
 }

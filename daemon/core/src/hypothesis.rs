@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct DictationId(pub u32);
 
 /// A piece of a dictation that the recognizer decodes on its own, counted from 0.
-/// An utterance ends at a silence, at the stop, or never before it for models
-/// that stream without bound.
+/// An utterance ends at a silence or at the stop; of models that stream without bound
+/// where the model says so, if it can.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UtteranceId(pub u32);
 

@@ -136,7 +136,7 @@ impl CacheAwareEncoder {
         let promised = self.streaming.right_frames as usize + 1;
         if encoded.frames != promised {
             let reason = format!(
-                "a chunk of {frames} mel frames gives {} encoder frames; [streaming] of model.toml promises right_frames + 1 = {promised}",
+                "a chunk of {frames} mel frames gives {} encoder frames; model.toml promises right_frames + 1 = {promised} for it",
                 encoded.frames
             );
             return Err(wrong(self.graph(), reason));

@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn the_common_beginning_of_two_hypotheses_is_committed() {
+    fn the_beginning_that_two_hypotheses_share_is_committed() {
         assert_eq!(admitted(0, &["ever tried", "ever tried no", "no matter"]), [0, 2, 1]);
         assert_eq!(admitted(0, &["ever tired no", "ever tried no", "tried no"]), [0, 1, 2]);
     }
