@@ -8,7 +8,7 @@
 //! others is refused with the values that work.
 
 use crate::decoder::{Ctc, Decoder, Rnnt, Token};
-use crate::encoder::{CacheAwareEncoder, expect_metadata, expect_precision};
+use crate::encoder::{CacheAwareEncoder, expect_pieces, expect_precision};
 use crate::features::{HOP, LogMel};
 use crate::graph::{Device, Runtime};
 use crate::manifest::{Family, Manifest, Normalize, Streaming};
@@ -66,7 +66,7 @@ impl CacheAware {
             features.mels(),
         )?;
         expect_precision(&[encoder.graph()], manifest)?;
-        expect_metadata(encoder.graph(), "vocab_size", vocabulary.blank())?;
+        expect_pieces(encoder.graph(), &vocabulary)?;
         let decoder: Box<dyn Decoder> = match manifest.family {
             Family::CacheAwareCtc => {
                 vocabulary.expect_width(encoder.classes()?, encoder.graph().path())?;

@@ -244,7 +244,7 @@ impl Graph {
             let value = value.ok_or_else(|| fail(format!("it has no output {name:?}")))?;
             match examined.then(|| value.infinite()).flatten() {
                 Some((bad, all)) => Err(fail(format!(
-                    "in the self-test {bad} of the {all} values of its output {name:?} are not finite numbers: the graph overflows in its precision or its weights are damaged; take it in another precision, or fetch it again"
+                    "run to test it, {bad} of the {all} values of its output {name:?} are not finite numbers: the graph overflows in its precision or its weights are damaged; take it in another precision, or fetch it again"
                 ))),
                 None => Ok(value),
             }

@@ -101,6 +101,7 @@ fn load(args: &Args) -> Result<(Stream, EngineInfo, u32), AsrError> {
     let settings =
         Settings { context_seconds: args.context_seconds, chunk_ms: args.chunk_ms, wait_k: args.wait_k };
     let manifest = Manifest::read(&args.model)?;
+    runtime.examine(true);
     let mut recognizer = swictation_asr::load(&runtime, &args.model, &manifest, device, &settings)?;
     let mut vad = Vad::load(&runtime, &args.model, &manifest)?;
     let step = self_test::run(&runtime, recognizer.as_mut(), vad.as_mut())?;
