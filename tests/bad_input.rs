@@ -11,13 +11,13 @@ use swictation_tests::need;
 use swictation_tests::programs::{Daemon, Follower, Home, Ran, recording, run, runtime, silence, toy};
 
 /// Asserts how a program ended, and that it said all of `parts`.
-fn assert_refused(ran: &Ran, code: u8, parts: &[&str]) {
+pub(crate) fn assert_refused(ran: &Ran, code: u8, parts: &[&str]) {
     assert_eq!(ran.code, i32::from(code), "{ran:?}");
     assert_says(&ran.err, parts);
     assert!(!ran.err.contains("panicked"), "{}", ran.err);
 }
 
-fn assert_says(text: &str, parts: &[&str]) {
+pub(crate) fn assert_says(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "{part:?} is not in: {text}");
     }
@@ -41,7 +41,7 @@ fn damaged(home: &Home, damage: impl FnOnce(&Path)) -> PathBuf {
     copy
 }
 
-fn edit(file: &Path, edit: impl FnOnce(String) -> String) {
+pub(crate) fn edit(file: &Path, edit: impl FnOnce(String) -> String) {
     let text = fs::read_to_string(file).unwrap();
     let edited = edit(text.clone());
     assert_ne!(text, edited, "{} is changed", file.display());
@@ -54,17 +54,17 @@ fn working(more: &str) -> String {
 }
 
 /// A home, a bus and a follower: what a daemon needs to be looked at.
-fn desk() -> Option<(Bus, Home, Follower)> {
+pub(crate) fn desk() -> Option<(Bus, Home, Follower)> {
     let (bus, home) = (Bus::start()?, Home::new());
     let follower = Follower::on(&bus, &home);
     Some((bus, home, follower))
 }
 
-fn daemon(bus: &Bus, home: &Home, args: &[&str]) -> Daemon {
+pub(crate) fn daemon(bus: &Bus, home: &Home, args: &[&str]) -> Daemon {
     Daemon::start(bus.give_to(&mut home.command("swictationd")).args(args))
 }
 
-fn verb(bus: &Bus, home: &Home, args: &[&str]) -> Ran {
+pub(crate) fn verb(bus: &Bus, home: &Home, args: &[&str]) -> Ran {
     run(bus.give_to(&mut home.command("swictation")).args(args))
 }
 

@@ -20,6 +20,8 @@ mod dictation;
 mod families;
 // A daemon that nobody needs takes no time and little memory.
 mod idle;
+// Another model while the daemon runs, and what becomes of it when that one is bad.
+mod model_use;
 // What scripts/setup fetches is whole, or not there.
 mod setup;
 // The rules of ARCHITECTURE.md, read off the sources and the dependency graph.

@@ -394,6 +394,33 @@ fn garbage_is_refused_and_does_no_harm() {
 }
 
 #[test]
+fn a_model_that_nobody_can_mean_is_refused_by_name_and_does_no_harm() {
+    let Some(bus) = Bus::start() else { return };
+    let _daemon = Daemon::on(&bus);
+    wait(async {
+        let connection = connect(&bus).await;
+        let client = client(&connection).await;
+        for name in ["", "  ", "a\nb", "../a", "a/b", &"x".repeat(1 << 20)] {
+            let Err(zbus::Error::MethodError(error, Some(text), _)) = client.use_model(name).await else {
+                panic!("{:?} is taken", &name[..name.len().min(20)])
+            };
+            assert_eq!(error, "org.swictation.Dictation1.Error.Name");
+            assert!(text.contains("swictation model list") && text.len() < 500, "{text}");
+        }
+        for arguments in [Some(Variant::from(7u32)), None] {
+            let refused = match arguments {
+                Some(number) => {
+                    connection.call_method(Some(NAME), PATH, Some(INTERFACE), "UseModel", &number).await
+                }
+                None => connection.call_method(Some(NAME), PATH, Some(INTERFACE), "UseModel", &()).await,
+            };
+            assert!(refused.is_err(), "one string is wanted");
+        }
+        assert_eq!(client.use_model("small").await.unwrap(), "idle");
+    });
+}
+
+#[test]
 fn a_second_daemon_is_refused_and_told_which_is_the_first() {
     let Some(bus) = Bus::start() else { return };
     let first = Daemon::on(&bus);

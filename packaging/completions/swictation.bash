@@ -82,6 +82,9 @@ _swictation() {
             swictation__subcmd__help__subcmd__model,remove)
                 cmd="swictation__subcmd__help__subcmd__model__subcmd__remove"
                 ;;
+            swictation__subcmd__help__subcmd__model,use)
+                cmd="swictation__subcmd__help__subcmd__model__subcmd__use"
+                ;;
             swictation__subcmd__help__subcmd__model,verify)
                 cmd="swictation__subcmd__help__subcmd__model__subcmd__verify"
                 ;;
@@ -100,6 +103,9 @@ _swictation() {
             swictation__subcmd__model,remove)
                 cmd="swictation__subcmd__model__subcmd__remove"
                 ;;
+            swictation__subcmd__model,use)
+                cmd="swictation__subcmd__model__subcmd__use"
+                ;;
             swictation__subcmd__model,verify)
                 cmd="swictation__subcmd__model__subcmd__verify"
                 ;;
@@ -117,6 +123,9 @@ _swictation() {
                 ;;
             swictation__subcmd__model__subcmd__help,remove)
                 cmd="swictation__subcmd__model__subcmd__help__subcmd__remove"
+                ;;
+            swictation__subcmd__model__subcmd__help,use)
+                cmd="swictation__subcmd__model__subcmd__help__subcmd__use"
                 ;;
             swictation__subcmd__model__subcmd__help,verify)
                 cmd="swictation__subcmd__model__subcmd__help__subcmd__verify"
@@ -198,7 +207,7 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__help__subcmd__model)
-            opts="list info get verify remove"
+            opts="list info get verify use remove"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -254,6 +263,20 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__help__subcmd__model__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        swictation__subcmd__help__subcmd__model__subcmd__use)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -366,7 +389,7 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__model)
-            opts="-h --help list info get verify remove help"
+            opts="-h --help list info get verify use remove help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -398,7 +421,7 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__model__subcmd__help)
-            opts="list info get verify remove help"
+            opts="list info get verify use remove help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -481,6 +504,20 @@ _swictation() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        swictation__subcmd__model__subcmd__help__subcmd__use)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         swictation__subcmd__model__subcmd__help__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -524,6 +561,20 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__model__subcmd__remove)
+            opts="-h --force --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        swictation__subcmd__model__subcmd__use)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -232,6 +232,7 @@ fn ended(child: &mut Child) -> i32 {
 pub struct Daemon {
     process: Child,
     log: Arc<Mutex<String>>,
+    out: Arc<Mutex<String>>,
 }
 
 impl Daemon {
@@ -241,11 +242,27 @@ impl Daemon {
     /// When the system refuses.
     pub fn start(command: &mut Command) -> Daemon {
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        // What it prints is part of what it tells: dictated text must be in neither.
-        keep(process.stdout.take(), &log);
+        let (log, out) = (Arc::default(), Arc::default());
+        keep(process.stdout.take(), &out);
         keep(process.stderr.take(), &log);
-        Daemon { process, log }
+        Daemon { process, log, out }
+    }
+
+    /// Waits until it has printed so many bytes, and takes all that it has.
+    ///
+    /// # Panics
+    /// When it does not, with what it printed.
+    pub fn printed(&self, bytes: usize) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut out = self.out.lock().unwrap();
+            if out.len() >= bytes {
+                return std::mem::take(&mut out);
+            }
+            assert!(Instant::now() < deadline, "of {bytes} bytes only {:?} was printed", *out);
+            drop(out);
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Its process.
@@ -253,12 +270,13 @@ impl Daemon {
         self.process.id()
     }
 
-    /// All that it and its workers have said so far.
+    /// All that it and its workers have said so far. What it prints is part of what
+    /// it tells: dictated text must be in neither.
     ///
     /// # Panics
     /// When the thread that listens did.
     pub fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
+        self.out.lock().unwrap().clone() + &self.log.lock().unwrap()
     }
 
     /// Whether it runs.
@@ -292,9 +310,11 @@ impl Drop for Daemon {
 fn keep(from: Option<impl Read + Send + 'static>, log: &Arc<Mutex<String>>) {
     let log = Arc::clone(log);
     std::thread::spawn(move || {
-        for line in from.into_iter().flat_map(|from| BufReader::new(from).lines()).map_while(Result::ok) {
-            log.lock().unwrap().push_str(&(line + "\n"));
+        let (mut from, mut bytes) = (from?, [0; 4096]);
+        while let Ok(count @ 1..) = from.read(&mut bytes) {
+            log.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
         }
+        Some(())
     });
 }
 

@@ -7,7 +7,7 @@
 //! cost of a step is that of the window, however long somebody speaks.
 
 use crate::decoder::{Ctc, Decoder, Rnnt, Token};
-use crate::encoder::{Encoded, OfflineEncoder, expect_metadata};
+use crate::encoder::{Encoded, OfflineEncoder, expect_pieces};
 use crate::features::{HOP, Parts, Ring, View};
 use crate::graph::{Device, Runtime};
 use crate::latency::split;
@@ -63,7 +63,7 @@ pub fn load(
     let vocabulary = Vocabulary::read(&manifest.file(dir, "vocabulary")?)?;
     let path = manifest.file(dir, "encoder")?;
     let encoder = OfflineEncoder::open(runtime, &path, device, &features, buffered.subsampling as usize)?;
-    expect_metadata(encoder.graph(), "vocab_size", vocabulary.blank())?;
+    expect_pieces(encoder.graph(), &vocabulary)?;
     let transducer = |durations: &[u32]| -> Result<Box<dyn Decoder>, AsrError> {
         let encoded = encoder.encoded();
         Ok(Box::new(Rnnt::load(runtime, dir, manifest, device, encoded, &vocabulary, durations)?))

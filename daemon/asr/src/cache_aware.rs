@@ -11,7 +11,7 @@
 mod setting;
 
 use crate::decoder::{Ctc, Decoder, Rnnt, Token};
-use crate::encoder::{CacheAwareEncoder, expect_metadata};
+use crate::encoder::{CacheAwareEncoder, expect_pieces};
 use crate::features::{HOP, LogMel};
 use crate::graph::{Device, Runtime};
 use crate::manifest::{Family, Manifest, Normalize};
@@ -74,7 +74,7 @@ impl CacheAware {
         let vocabulary = Vocabulary::read(&manifest.file(dir, "vocabulary")?)?;
         let encoder =
             CacheAwareEncoder::open(runtime, &manifest.file(dir, role)?, device, streaming, features.mels())?;
-        expect_metadata(encoder.graph(), "vocab_size", vocabulary.blank())?;
+        expect_pieces(encoder.graph(), &vocabulary)?;
         let ends = manifest.end_of_utterance.as_ref().map_or(&[][..], |table| &table.pieces);
         let ends = ends.iter().map(|piece| vocabulary.token(piece)).collect::<Result<Vec<_>, _>>()?;
         let reset = manifest.end_of_utterance.as_ref().is_some_and(|table| table.reset_decoder);

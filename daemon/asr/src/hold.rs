@@ -116,8 +116,8 @@ mod tests {
                 context_seconds: 1.0,
                 chunk_ms: 1000,
                 latency_ms: Some(1000),
-                wait_k: None,
                 unbounded: true,
+                ..EngineInfo::default()
             }
         }
         fn begin(&mut self, _at: SamplePos, _typed: &[String]) {

@@ -7,6 +7,7 @@
 //! async code, and it decides nothing: whether a command may be taken in a state
 //! is not known here. Dictated text has no way in, as an answer is a [`State`].
 
+use crate::settings;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -323,6 +324,7 @@ impl Dictation {
     /// be read or written) and .Replaced (another model was asked for meanwhile).
     #[zbus(out_args("state"))]
     async fn use_model(&self, name: String, #[zbus(header)] _call: Header<'_>) -> Result<String, Refused> {
+        settings::check_model(&name).map_err(Refused::Name)?;
         self.ask(Command::UseModel(name)).await
     }
 

@@ -85,7 +85,6 @@ impl MainLoop {
 
     /// The file's configuration, but with the model of that name.
     fn wanted(&self, name: &str) -> Result<Config, Refused> {
-        settings::check_model(name).map_err(Refused::Name)?;
         match self.read_config() {
             Some(Ok(config)) => Ok(Config { model: name.to_owned(), ..config }),
             Some(Err(why)) => Err(Refused::Configuration(format!("mend it first: {why}"))),
@@ -125,6 +124,8 @@ impl MainLoop {
         self.parts.config = change.config.with_taste_of(&self.parts.config);
         self.parts.recipe = change.recipe;
         self.configuration_trouble(String::new());
+        // Two models can look the same to the session and lie in different folders.
+        self.publish();
         if let Some((name, reply)) = change.asked {
             self.keep(&name, reply);
         }

@@ -6,7 +6,7 @@ use crate::places::{Places, check_name, clear, make_parent};
 use crate::{Manifest, Role, StoreError, Sum};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use swictation_onnx::Header;
 
@@ -74,7 +74,7 @@ pub fn verify(places: &Places, name: &str) -> Result<Verified, StoreError> {
     let manifest = manifest(&folder).ok_or_else(|| absent(places, name))?;
     let mut verified = Verified { right: 0, unknown: Vec::new(), faults: Vec::new() };
     let mut sums = BTreeMap::new();
-    match fs::read_to_string(folder.join(SUMS)) {
+    match read_text(&folder.join(SUMS)) {
         Ok(text) => {
             for (n, line) in text.lines().enumerate() {
                 match line.split_once("  ").and_then(|(sum, path)| Some((path.to_owned(), Sum::sha256(sum)?)))
@@ -177,10 +177,24 @@ pub fn absent(places: &Places, name: &str) -> StoreError {
 
 /// What the `model.toml` of a folder says; none where there is no such file.
 fn manifest(folder: &Path) -> Option<Result<Manifest, String>> {
-    match fs::read_to_string(folder.join("model.toml")) {
+    match read_text(&folder.join("model.toml")) {
         Ok(text) => Some(Manifest::parse(&text)),
         Err(e) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&e.kind()) => None,
         Err(e) => Some(Err(format!("cannot be read: {e}"))),
+    }
+}
+
+/// Reads a text of a size that such a file can have: a model comes from elsewhere.
+fn read_text(path: &Path) -> io::Result<String> {
+    const LIMIT: u64 = 1 << 20;
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut text = String::new();
+    fs::File::open(path)?.take(LIMIT + 1).read_to_string(&mut text)?;
+    match text.len() as u64 {
+        0..=LIMIT => Ok(text),
+        _ => Err(io::Error::other(format!("it has more than {LIMIT} bytes, which no such file has"))),
     }
 }
 

@@ -13,6 +13,7 @@ pub use offline::OfflineEncoder;
 
 use crate::AsrError;
 use crate::graph::{Graph, Port, Value};
+use crate::vocab::Vocabulary;
 
 /// What one call of an encoder gave.
 #[derive(Debug)]
@@ -132,5 +133,13 @@ pub(crate) fn expect_metadata(graph: &Graph, key: &str, wanted: usize) -> Result
             Err(wrong(graph, format!("its metadata says {key} = {found}; by model.toml it is {wanted}")))
         }
         _ => Ok(()),
+    }
+}
+
+/// The vocabulary must be as long as the exporter says, who does not count the blank.
+pub(crate) fn expect_pieces(graph: &Graph, vocabulary: &Vocabulary) -> Result<(), AsrError> {
+    match metadata(graph, "vocab_size")? {
+        Some(pieces) => vocabulary.expect_width(pieces.saturating_add(1), graph.path()),
+        None => Ok(()),
     }
 }

@@ -112,7 +112,10 @@ fn a_wrong_vocabulary_is_named_with_its_line() {
     }
     let dir = copy();
     edit(&dir.path().join("vocab.txt"), |text| text.replacen("<blk> 128\n", "zz 128\n<blk> 129\n", 1));
-    says(&fault(&dir.path().join("att70_6-ctc"), &Settings::default()), &["model-ctc.onnx", "vocab_size"]);
+    says(
+        &fault(&dir.path().join("att70_6-ctc"), &Settings::default()),
+        &["vocab.txt", "pieces", "model-ctc.onnx"],
+    );
 }
 
 #[test]
