@@ -5,4 +5,6 @@ mod faults;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod recurrent;
+#[cfg(test)]
 mod toy;
