@@ -5,6 +5,8 @@ mod faults;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod recurrent;
+#[cfg(test)]
 mod settings;
 #[cfg(test)]
 mod toy;

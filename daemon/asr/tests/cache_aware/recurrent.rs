@@ -1,0 +1,130 @@
+//! A graph whose state stays on its device gives what the same graph gives when its
+//! state is handed over by hand.
+
+use crate::toy::{self, CPU, Dice};
+use std::path::PathBuf;
+use swictation_asr::AsrError;
+use swictation_asr::graph::{Graph, Recurrent, State, Value};
+
+const CACHES: [(&str, &str); 3] = [
+    ("cache_last_channel", "cache_last_channel_next"),
+    ("cache_last_time", "cache_last_time_next"),
+    ("cache_last_channel_len", "cache_last_channel_next_len"),
+];
+const WANTED: [&str; 2] = ["outputs", "encoded_lengths"];
+
+fn encoder() -> Option<(Graph, PathBuf)> {
+    let path = toy::toy("att70_6-rnnt/encoder-model.onnx");
+    Some((Graph::open(toy::runtime()?, &path, CPU).unwrap(), path))
+}
+
+/// The empty caches of a graph with a batch of one.
+fn empty(graph: &Graph) -> Vec<Value> {
+    let zeros = |(name, _): &(&str, &str)| {
+        let port = graph.input(name).unwrap();
+        // The batch and the left context are open.
+        let size = |(i, d): (usize, &i64)| usize::try_from(*d).unwrap_or([1, 0, 70, 0][i]);
+        let shape: Vec<usize> = port.shape.iter().enumerate().map(size).collect();
+        match port.dtype.as_str() {
+            "i64" => Value::i64(&shape, vec![0; shape.iter().product()]).unwrap(),
+            _ => Value::f32(&shape, vec![0.0; shape.iter().product()]).unwrap(),
+        }
+    };
+    CACHES.iter().map(zeros).collect()
+}
+
+fn states(graph: &Graph) -> Vec<State> {
+    let state = |((input, output), first): (&(&str, &str), Value)| State {
+        input: (*input).to_owned(),
+        output: (*output).to_owned(),
+        first,
+    };
+    CACHES.iter().zip(empty(graph)).map(state).collect()
+}
+
+/// Chunks of features and their lengths: whole ones, and one that is short.
+fn chunks() -> Vec<(Value, Value)> {
+    let mut dice = Dice(3);
+    let mut chunk = |frames: usize| {
+        let features: Vec<f32> = (0..80 * frames).map(|_| dice.roll(1000) as f32 / 100.0 - 12.0).collect();
+        let length = Value::i64(&[1], vec![frames as i64]).unwrap();
+        (Value::f32(&[1, 80, frames], features).unwrap(), length)
+    };
+    [65, 65, 65, 65, 33].map(&mut chunk).into()
+}
+
+/// What matters of a call: the encoder's states, how many, and the caches after it.
+type Given = Vec<Vec<f32>>;
+
+fn floats(values: &[Value]) -> Given {
+    let read = |value: &Value| match value.floats() {
+        Ok(floats) => floats.into_owned(),
+        Err(_) => value.integers().unwrap().iter().map(|n| *n as f32).collect(),
+    };
+    values.iter().map(read).collect()
+}
+
+fn by_hand(graph: &mut Graph) -> Vec<Given> {
+    let mut caches = empty(graph);
+    let mut call = |(features, length): (Value, Value)| {
+        let mut inputs = vec![("audio_signal", &features), ("length", &length)];
+        inputs.extend(CACHES.iter().zip(&caches).map(|((name, _), value)| (*name, value)));
+        let wanted = [WANTED.as_slice(), &CACHES.map(|(_, next)| next)].concat();
+        let outputs = graph.run(inputs, &wanted).unwrap();
+        let given = floats(&outputs);
+        caches = outputs.into_iter().skip(2).collect();
+        given
+    };
+    chunks().into_iter().map(&mut call).collect()
+}
+
+#[test]
+fn state_that_stays_is_the_state_that_is_handed_over_wherever_tensors_lie() {
+    let Some((mut graph, path)) = encoder() else { return };
+    let wanted = by_hand(&mut graph);
+    for fixed in [false, true] {
+        let graph = Graph::open(toy::runtime().unwrap(), &path, CPU).unwrap();
+        let states = states(&graph);
+        let mut graph = Recurrent::new(graph, CPU, fixed, states).unwrap();
+        // The second utterance begins with empty caches, whichever place holds the last.
+        for utterance in 0..3 {
+            graph.begin();
+            let chunks = chunks();
+            let chunks = &chunks[..chunks.len() - utterance];
+            for (i, (features, length)) in chunks.iter().enumerate() {
+                let outputs = graph.run(&[("audio_signal", features), ("length", length)], &WANTED).unwrap();
+                let given = [floats(&outputs), floats(&graph.state().unwrap())].concat();
+                assert_eq!(given, wanted[i], "fixed {fixed}, utterance {utterance}, chunk {i}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_call_gave_is_not_overwritten_by_the_next() {
+    for fixed in [false, true] {
+        let Some((graph, _)) = encoder() else { return };
+        let states = states(&graph);
+        let mut graph = Recurrent::new(graph, CPU, fixed, states).unwrap();
+        let mut all = Vec::new();
+        for (features, length) in &chunks() {
+            let outputs = graph.run(&[("audio_signal", features), ("length", length)], &WANTED).unwrap();
+            all.push((floats(&outputs), outputs));
+        }
+        assert!(all.iter().all(|(then, outputs)| *then == floats(outputs)), "fixed {fixed}");
+    }
+}
+
+#[test]
+fn a_state_that_comes_out_in_another_shape_is_found_in_the_rehearsal() {
+    let Some((graph, path)) = encoder() else { return };
+    let mut states = states(&graph);
+    for (state, (_, output)) in states.iter_mut().zip([CACHES[1], CACHES[0]]) {
+        state.output = output.to_owned();
+    }
+    let mut graph = Recurrent::new(graph, CPU, false, states).unwrap();
+    let (features, length) = &chunks()[0];
+    let error = graph.rehearse(&[("audio_signal", features), ("length", length)], &["outputs"]).unwrap_err();
+    assert!(matches!(&error, AsrError::Model { file, .. } if *file == path), "{error:?}");
+    assert!(error.to_string().contains("\"cache_last_time_next\" comes out with the shape"), "{error}");
+}
