@@ -16,6 +16,8 @@ mod config_docs;
 mod dictation;
 // Every family of models through the programs that people use.
 mod families;
+// Models under other names and in other layouts say what they said before.
+mod import;
 // A daemon that nobody needs takes no time and little memory.
 mod idle;
 // What scripts/setup fetches is whole, or not there.

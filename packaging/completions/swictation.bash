@@ -73,6 +73,9 @@ _swictation() {
             swictation__subcmd__help__subcmd__model,get)
                 cmd="swictation__subcmd__help__subcmd__model__subcmd__get"
                 ;;
+            swictation__subcmd__help__subcmd__model,import)
+                cmd="swictation__subcmd__help__subcmd__model__subcmd__import"
+                ;;
             swictation__subcmd__help__subcmd__model,info)
                 cmd="swictation__subcmd__help__subcmd__model__subcmd__info"
                 ;;
@@ -91,6 +94,9 @@ _swictation() {
             swictation__subcmd__model,help)
                 cmd="swictation__subcmd__model__subcmd__help"
                 ;;
+            swictation__subcmd__model,import)
+                cmd="swictation__subcmd__model__subcmd__import"
+                ;;
             swictation__subcmd__model,info)
                 cmd="swictation__subcmd__model__subcmd__info"
                 ;;
@@ -108,6 +114,9 @@ _swictation() {
                 ;;
             swictation__subcmd__model__subcmd__help,help)
                 cmd="swictation__subcmd__model__subcmd__help__subcmd__help"
+                ;;
+            swictation__subcmd__model__subcmd__help,import)
+                cmd="swictation__subcmd__model__subcmd__help__subcmd__import"
                 ;;
             swictation__subcmd__model__subcmd__help,info)
                 cmd="swictation__subcmd__model__subcmd__help__subcmd__info"
@@ -198,7 +207,7 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__help__subcmd__model)
-            opts="list info get verify remove"
+            opts="list info get import verify remove"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -212,6 +221,20 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__help__subcmd__model__subcmd__get)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        swictation__subcmd__help__subcmd__model__subcmd__import)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -366,7 +389,7 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__model)
-            opts="-h --help list info get verify remove help"
+            opts="-h --help list info get import verify remove help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -398,7 +421,7 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__model__subcmd__help)
-            opts="list info get verify remove help"
+            opts="list info get import verify remove help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -426,6 +449,20 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__model__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        swictation__subcmd__model__subcmd__help__subcmd__import)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -488,6 +525,71 @@ _swictation() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        swictation__subcmd__model__subcmd__import)
+            opts="-h --name --dry-run --force --link --precision --head --vocabulary --language --licence --left-frames --right-frames --subsampling --durations --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --precision)
+                    COMPREPLY=($(compgen -W "fp32 fp16 int8" -- "${cur}"))
+                    return 0
+                    ;;
+                --head)
+                    COMPREPLY=($(compgen -W "ctc rnnt tdt aed" -- "${cur}"))
+                    return 0
+                    ;;
+                --vocabulary)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --language)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --licence)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --left-frames)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --right-frames)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --subsampling)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --durations)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -33,7 +33,7 @@ complete -c swictation -n "__fish_swictation_needs_command" -f -a "cancel" -d 'E
 complete -c swictation -n "__fish_swictation_needs_command" -f -a "status" -d 'Show how the daemon is; exit code 7 when it does not run'
 complete -c swictation -n "__fish_swictation_needs_command" -f -a "quit" -d 'End the daemon'
 complete -c swictation -n "__fish_swictation_needs_command" -f -a "transcribe" -d 'Print the words of an audio file; needs no daemon'
-complete -c swictation -n "__fish_swictation_needs_command" -f -a "model" -d 'List, fetch, check and remove models; needs no daemon'
+complete -c swictation -n "__fish_swictation_needs_command" -f -a "model" -d 'List, fetch, import, check and remove models; needs no daemon'
 complete -c swictation -n "__fish_swictation_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c swictation -n "__fish_swictation_using_subcommand start" -s h -l help -d 'Print help'
 complete -c swictation -n "__fish_swictation_using_subcommand stop" -s h -l help -d 'Print help'
@@ -48,23 +48,44 @@ complete -c swictation -n "__fish_swictation_using_subcommand transcribe" -l jso
 complete -c swictation -n "__fish_swictation_using_subcommand transcribe" -l steps -d 'Print every step of the recognizer'
 complete -c swictation -n "__fish_swictation_using_subcommand transcribe" -l realtime -d 'Feed the audio as fast as it was spoken'
 complete -c swictation -n "__fish_swictation_using_subcommand transcribe" -s h -l help -d 'Print help'
-complete -c swictation -n "__fish_swictation_using_subcommand model; and not __fish_seen_subcommand_from list info get verify remove help" -s h -l help -d 'Print help'
-complete -c swictation -n "__fish_swictation_using_subcommand model; and not __fish_seen_subcommand_from list info get verify remove help" -f -a "list" -d 'List the models that are installed and those that can be had'
-complete -c swictation -n "__fish_swictation_using_subcommand model; and not __fish_seen_subcommand_from list info get verify remove help" -f -a "info" -d 'Show all that is known of a model'
-complete -c swictation -n "__fish_swictation_using_subcommand model; and not __fish_seen_subcommand_from list info get verify remove help" -f -a "get" -d 'Fetch a model and install it; goes on where it broke off the last time'
-complete -c swictation -n "__fish_swictation_using_subcommand model; and not __fish_seen_subcommand_from list info get verify remove help" -f -a "verify" -d 'Hold the files of a model, or of all models, against their SHA-256 sums'
-complete -c swictation -n "__fish_swictation_using_subcommand model; and not __fish_seen_subcommand_from list info get verify remove help" -f -a "remove" -d 'Remove a model, and what is there of one that was not fetched to its end'
-complete -c swictation -n "__fish_swictation_using_subcommand model; and not __fish_seen_subcommand_from list info get verify remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c swictation -n "__fish_swictation_using_subcommand model; and not __fish_seen_subcommand_from list info get import verify remove help" -s h -l help -d 'Print help'
+complete -c swictation -n "__fish_swictation_using_subcommand model; and not __fish_seen_subcommand_from list info get import verify remove help" -f -a "list" -d 'List the models that are installed and those that can be had'
+complete -c swictation -n "__fish_swictation_using_subcommand model; and not __fish_seen_subcommand_from list info get import verify remove help" -f -a "info" -d 'Show all that is known of a model'
+complete -c swictation -n "__fish_swictation_using_subcommand model; and not __fish_seen_subcommand_from list info get import verify remove help" -f -a "get" -d 'Fetch a model and install it; goes on where it broke off the last time'
+complete -c swictation -n "__fish_swictation_using_subcommand model; and not __fish_seen_subcommand_from list info get import verify remove help" -f -a "import" -d 'Find out what the model in a folder is, and write a model.toml for it'
+complete -c swictation -n "__fish_swictation_using_subcommand model; and not __fish_seen_subcommand_from list info get import verify remove help" -f -a "verify" -d 'Hold the files of a model, or of all models, against their SHA-256 sums'
+complete -c swictation -n "__fish_swictation_using_subcommand model; and not __fish_seen_subcommand_from list info get import verify remove help" -f -a "remove" -d 'Remove a model, and what is there of one that was not fetched to its end'
+complete -c swictation -n "__fish_swictation_using_subcommand model; and not __fish_seen_subcommand_from list info get import verify remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from list" -l json -d 'Print one JSON object a line'
 complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from info" -s h -l help -d 'Print help'
 complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from get" -l from -d 'The hub to fetch from, instead of $HF_ENDPOINT or huggingface.co' -r -f
 complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help'
+complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from import" -l name -d 'What to call it, instead of as its folder' -r
+complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from import" -l precision -d 'Which copy of the graphs, instead of the most exact' -r -f -a "fp32\t''
+fp16\t''
+int8\t''"
+complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from import" -l head -d 'Which of several decoders' -r -f -a "ctc\t''
+rnnt\t''
+tdt\t''
+aed\t''"
+complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from import" -l vocabulary -d 'The vocabulary or tokenizer: vocab.txt, tokens.txt, tokenizer.model, tokenizer.json' -r -F
+complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from import" -l language -d 'The code of its language, such as en; an attention decoder writes in it' -r
+complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from import" -l licence -d 'The licence of the weights, as an SPDX expression' -r
+complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from import" -l left-frames -d 'Left context in encoder frames, where the graph does not tell' -r
+complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from import" -l right-frames -d 'Look-ahead in encoder frames, where the graph does not tell' -r
+complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from import" -l subsampling -d 'Mel frames per encoder frame, where the graph does not tell' -r
+complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from import" -l durations -d 'Encoder frames by which each duration of a TDT model goes on, such as 0,1,2,3,4' -r
+complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from import" -l dry-run -d 'Show what it is, and write nothing'
+complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from import" -l force -d 'Write anew what an earlier import wrote'
+complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from import" -l link -d 'Write nothing into the folder; the model is entered with a link to it'
+complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
 complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the models that are installed and those that can be had'
 complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from help" -f -a "info" -d 'Show all that is known of a model'
 complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from help" -f -a "get" -d 'Fetch a model and install it; goes on where it broke off the last time'
+complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from help" -f -a "import" -d 'Find out what the model in a folder is, and write a model.toml for it'
 complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Hold the files of a model, or of all models, against their SHA-256 sums'
 complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove a model, and what is there of one that was not fetched to its end'
 complete -c swictation -n "__fish_swictation_using_subcommand model; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -75,10 +96,11 @@ complete -c swictation -n "__fish_swictation_using_subcommand help; and not __fi
 complete -c swictation -n "__fish_swictation_using_subcommand help; and not __fish_seen_subcommand_from start stop toggle cancel status quit transcribe model help" -f -a "status" -d 'Show how the daemon is; exit code 7 when it does not run'
 complete -c swictation -n "__fish_swictation_using_subcommand help; and not __fish_seen_subcommand_from start stop toggle cancel status quit transcribe model help" -f -a "quit" -d 'End the daemon'
 complete -c swictation -n "__fish_swictation_using_subcommand help; and not __fish_seen_subcommand_from start stop toggle cancel status quit transcribe model help" -f -a "transcribe" -d 'Print the words of an audio file; needs no daemon'
-complete -c swictation -n "__fish_swictation_using_subcommand help; and not __fish_seen_subcommand_from start stop toggle cancel status quit transcribe model help" -f -a "model" -d 'List, fetch, check and remove models; needs no daemon'
+complete -c swictation -n "__fish_swictation_using_subcommand help; and not __fish_seen_subcommand_from start stop toggle cancel status quit transcribe model help" -f -a "model" -d 'List, fetch, import, check and remove models; needs no daemon'
 complete -c swictation -n "__fish_swictation_using_subcommand help; and not __fish_seen_subcommand_from start stop toggle cancel status quit transcribe model help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c swictation -n "__fish_swictation_using_subcommand help; and __fish_seen_subcommand_from model" -f -a "list" -d 'List the models that are installed and those that can be had'
 complete -c swictation -n "__fish_swictation_using_subcommand help; and __fish_seen_subcommand_from model" -f -a "info" -d 'Show all that is known of a model'
 complete -c swictation -n "__fish_swictation_using_subcommand help; and __fish_seen_subcommand_from model" -f -a "get" -d 'Fetch a model and install it; goes on where it broke off the last time'
+complete -c swictation -n "__fish_swictation_using_subcommand help; and __fish_seen_subcommand_from model" -f -a "import" -d 'Find out what the model in a folder is, and write a model.toml for it'
 complete -c swictation -n "__fish_swictation_using_subcommand help; and __fish_seen_subcommand_from model" -f -a "verify" -d 'Hold the files of a model, or of all models, against their SHA-256 sums'
 complete -c swictation -n "__fish_swictation_using_subcommand help; and __fish_seen_subcommand_from model" -f -a "remove" -d 'Remove a model, and what is there of one that was not fetched to its end'
