@@ -25,8 +25,11 @@ fn imported(home: &Home, folder: &Path, args: &[&str]) {
     assert_eq!(ran.code, 0, "{}: {ran:?}", folder.display());
 }
 
-/// Files of models/toy under the names that others give them.
-const RENAMED: [(&str, &str, &str, &[(&str, &str)]); 4] = [
+/// A layout, the toy model whose golden it must give and which run of it, and files of
+/// models/toy under the names that others give them.
+type Renamed = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const RENAMED: [Renamed; 4] = [
     (
         "nemo",
         "att70_6-rnnt",
