@@ -69,6 +69,23 @@ const RENAMED: [Renamed; 4] = [
     ),
 ];
 
+/// Gives what the exporter of the toys wrote beside the graph names that nobody knows:
+/// NeMo itself writes nothing there.
+fn without_metadata(graph: &Path) {
+    let mut bytes = fs::read(graph).unwrap();
+    for key in
+        ["cache_last_channel_dim", "cache_last_time_dim", "window_size", "chunk_shift", "subsampling_factor"]
+    {
+        let places: Vec<usize> =
+            (0..bytes.len()).filter(|at| bytes[*at..].starts_with(key.as_bytes())).collect();
+        assert!(!places.is_empty(), "{key}");
+        for at in places {
+            bytes[at..at + key.len()].fill(b'x');
+        }
+    }
+    fs::write(graph, bytes).unwrap();
+}
+
 #[test]
 fn a_model_under_other_names_gives_the_tokens_that_nemo_gives() {
     if runtime().is_none() {
@@ -81,6 +98,9 @@ fn a_model_under_other_names_gives_the_tokens_that_nemo_gives() {
         fs::create_dir(&folder).unwrap();
         for (from, to) in files {
             fs::copy(toy(from), folder.join(to)).unwrap();
+        }
+        if name == "nemo" {
+            without_metadata(&folder.join("encoder-stt_en.onnx"));
         }
         imported(&home, &folder, &["--language", "en"]);
         let (tokens, text) = transcribed(&home, &home.path("data/swictation/models").join(name), &wav);
