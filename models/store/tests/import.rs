@@ -39,14 +39,14 @@ impl Home {
     }
 
     /// Replaces bytes of a file by as many others.
-    fn patch(&self, name: &str, from: &str, to: &str) {
+    fn patch(&self, name: &str, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) {
+        let (from, to) = (from.as_ref(), to.as_ref());
         assert_eq!(from.len(), to.len());
         let mut bytes = fs::read(self.at(name)).unwrap();
-        let places: Vec<usize> =
-            (0..bytes.len()).filter(|at| bytes[*at..].starts_with(from.as_bytes())).collect();
+        let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(from)).collect();
         assert!(!places.is_empty());
         for at in places {
-            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+            bytes[at..at + to.len()].copy_from_slice(to);
         }
         self.write(name, bytes);
     }
@@ -191,6 +191,10 @@ fn the_durations_of_tdt_are_those_behind_the_tokens() {
     assert!(said.contains("scores 5 durations; --durations names 2"), "{said}");
     home.write("config.json", r#"{"model_type": "nemo-conformer-rnnt", "features_size": 128}"#);
     assert!(home.said().contains("it is a TDT model"), "{}", home.said());
+    // 134 scores, in the header, made 16383: no model has so many durations.
+    home.write("config.json", "{}");
+    home.patch("decoder_joint-model.onnx", b"\x03\x08\x86\x01", b"\x03\x08\xff\x7f");
+    assert!(home.said().contains("is made for 16383"), "{}", home.said());
 }
 
 #[test]
