@@ -146,7 +146,9 @@ fn every_layout_loads_and_those_of_one_model_say_the_same() {
         "sherpa-unified",
         "parakeet-rs-eou",
     ] {
-        assert!(!said(name).0.is_empty(), "{name}");
+        if need(&format!("the layout {name}"), layouts.join(name).exists()) {
+            assert!(!said(name).0.is_empty(), "{name}");
+        }
     }
 }
 

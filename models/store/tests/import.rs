@@ -125,6 +125,9 @@ fn every_layout_that_people_have_is_recognised() {
         ),
         ("parakeet-rs-nemotron", "parakeet-rs", "cache-aware-rnnt", 128, streaming),
     ] {
+        if !need(&format!("the layout {name}"), folder.join(name).exists()) {
+            continue;
+        }
         let found = recognise(&folder.join(name), &Wish::default()).unwrap();
         let lines = found.lines();
         assert!(lines.contains(&format!("layout: {layout}")), "{name}: {lines:?}");
@@ -155,7 +158,7 @@ fn a_streaming_export_tells_its_geometry_without_metadata() {
             "cache_last_time_dim",
             "subsampling_factor",
         ] {
-            home.patch("encoder-model.onnx", key, &"x".repeat(key.len()));
+            home.patch("encoder-model.onnx", key, "x".repeat(key.len()));
         }
         let manifest = home.recognise(&Wish::default()).unwrap();
         let number = |key: &str| manifest["streaming"][key].as_integer().unwrap();
