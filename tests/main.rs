@@ -18,6 +18,8 @@ mod doctor;
 mod dictation;
 // Every family of models through the programs that people use.
 mod families;
+// Models under other names and in other layouts say what they said before.
+mod import;
 // A daemon that nobody needs takes no time and little memory.
 mod idle;
 // Another model while the daemon runs, and what becomes of it when that one is bad.

@@ -14,7 +14,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use swictation_control::exit;
 use swictation_tests::need;
-use swictation_tests::programs::{Home, Ran, run};
+use swictation_tests::programs::{Home, Ran, run, toy};
 
 const GRAPH: &[u8] = b"the graph";
 
@@ -273,4 +273,71 @@ fn what_a_python_package_does_not_have_is_named() {
     let said = get_wheel(&home).err;
     assert!(said.contains("toy 1.0 could not be fetched; pip said:"), "{said}");
     assert!(said.contains("./scripts/setup fetches the same files"), "{said}");
+}
+
+/// A folder of the home with a streaming model as NeMo exports it.
+fn exported(home: &Home) -> String {
+    let folder = home.path("my model");
+    fs::create_dir(&folder).unwrap();
+    for (from, to) in [
+        ("att70_6-rnnt/encoder-model.onnx", "encoder-model.onnx"),
+        ("att70_6-rnnt/decoder_joint-model.onnx", "decoder_joint-model.onnx"),
+        ("vocab.txt", "vocab.txt"),
+    ] {
+        fs::copy(toy(from), folder.join(to)).unwrap();
+    }
+    folder.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_model_that_is_there_already_is_explained_and_imported() {
+    let home = Home::new();
+    let folder = exported(&home);
+    let shown = gives(&home, &["import", &folder, "--dry-run"], exit::OK).out;
+    for line in [
+        "layout: NeMo's export",
+        "family: cache-aware-rnnt",
+        "encoder: encoder-model.onnx, fp32 (100 % f32)",
+        "vocabulary: vocab.txt, 128 pieces, blank 128",
+        "left_frames = 70",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    assert!(!home.path("my model/model.toml").exists());
+    let done = gives(&home, &["import", &folder, "--licence", "MIT"], exit::OK).out;
+    assert!(
+        done.contains("swictation transcribe --model ") && done.ends_with("has the daemon use it\n"),
+        "{done}"
+    );
+    let listed = gives(&home, &["list"], exit::OK).out;
+    let row = listed.lines().find(|line| line.starts_with("my-model ")).unwrap();
+    assert!(
+        row.contains(" installed ") && row.contains(" cache-aware-rnnt ") && row.contains(" MIT"),
+        "{row}"
+    );
+    let info = gives(&home, &["info", "my-model"], exit::OK).out;
+    assert!(info.contains("weights: encoder, encoder-model.onnx: 100 % f32\n"), "{info}");
+    assert_eq!(gives(&home, &["verify", "my-model"], exit::OK).out, "my-model: 3 files are right\n");
+    let said = gives(&home, &["import", &folder], exit::MODEL).err;
+    assert!(said.contains("model.toml is there already") && said.contains("--force"), "{said}");
+    gives(&home, &["import", &folder, "--force"], exit::OK);
+    gives(&home, &["remove", "my-model"], exit::OK);
+    assert!(home.path("my model/encoder-model.onnx").exists());
+}
+
+#[test]
+fn what_is_no_model_is_refused_with_the_file_and_the_way_out() {
+    let home = Home::new();
+    let folder = exported(&home);
+    let said = gives(&home, &["import", &folder, "--name", "../up"], exit::USAGE).err;
+    assert!(said.contains("is no name of a model"), "{said}");
+    fs::write(home.path("my model/encoder-model.onnx"), "hello").unwrap();
+    let said = gives(&home, &["import", &folder], exit::MODEL).err;
+    assert!(said.contains("encoder-model.onnx is no ONNX file"), "{said}");
+    assert!(
+        !home.path("my model/model.toml").exists() && !home.path("data/swictation/models/my-model").exists()
+    );
+    gives(&home, &["import", &folder, "--precision", "fp8"], exit::USAGE);
+    let said = gives(&home, &["import", "nowhere"], exit::FAILURE).err;
+    assert!(said.contains("nowhere cannot be read: No such file"), "{said}");
 }

@@ -19,6 +19,9 @@ _swictation() {
             swictation,cancel)
                 cmd="swictation__subcmd__cancel"
                 ;;
+            swictation,doctor)
+                cmd="swictation__subcmd__doctor"
+                ;;
             swictation,help)
                 cmd="swictation__subcmd__help"
                 ;;
@@ -45,6 +48,9 @@ _swictation() {
                 ;;
             swictation__subcmd__help,cancel)
                 cmd="swictation__subcmd__help__subcmd__cancel"
+                ;;
+            swictation__subcmd__help,doctor)
+                cmd="swictation__subcmd__help__subcmd__doctor"
                 ;;
             swictation__subcmd__help,help)
                 cmd="swictation__subcmd__help__subcmd__help"
@@ -73,6 +79,9 @@ _swictation() {
             swictation__subcmd__help__subcmd__model,get)
                 cmd="swictation__subcmd__help__subcmd__model__subcmd__get"
                 ;;
+            swictation__subcmd__help__subcmd__model,import)
+                cmd="swictation__subcmd__help__subcmd__model__subcmd__import"
+                ;;
             swictation__subcmd__help__subcmd__model,info)
                 cmd="swictation__subcmd__help__subcmd__model__subcmd__info"
                 ;;
@@ -94,6 +103,9 @@ _swictation() {
             swictation__subcmd__model,help)
                 cmd="swictation__subcmd__model__subcmd__help"
                 ;;
+            swictation__subcmd__model,import)
+                cmd="swictation__subcmd__model__subcmd__import"
+                ;;
             swictation__subcmd__model,info)
                 cmd="swictation__subcmd__model__subcmd__info"
                 ;;
@@ -114,6 +126,9 @@ _swictation() {
                 ;;
             swictation__subcmd__model__subcmd__help,help)
                 cmd="swictation__subcmd__model__subcmd__help__subcmd__help"
+                ;;
+            swictation__subcmd__model__subcmd__help,import)
+                cmd="swictation__subcmd__model__subcmd__help__subcmd__import"
                 ;;
             swictation__subcmd__model__subcmd__help,info)
                 cmd="swictation__subcmd__model__subcmd__help__subcmd__info"
@@ -137,7 +152,7 @@ _swictation() {
 
     case "${cmd}" in
         swictation)
-            opts="-h -V --help --version start stop toggle cancel status quit transcribe model help"
+            opts="-h -V --help --version start stop toggle cancel status quit transcribe doctor model help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -164,8 +179,22 @@ _swictation() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        swictation__subcmd__doctor)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         swictation__subcmd__help)
-            opts="start stop toggle cancel status quit transcribe model help"
+            opts="start stop toggle cancel status quit transcribe doctor model help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -179,6 +208,20 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__help__subcmd__cancel)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        swictation__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -207,7 +250,7 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__help__subcmd__model)
-            opts="list info get verify use remove"
+            opts="list info get import verify use remove"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -221,6 +264,20 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__help__subcmd__model__subcmd__get)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        swictation__subcmd__help__subcmd__model__subcmd__import)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -389,7 +446,7 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__model)
-            opts="-h --help list info get verify use remove help"
+            opts="-h --help list info get import verify use remove help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -421,7 +478,7 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__model__subcmd__help)
-            opts="list info get verify use remove help"
+            opts="list info get import verify use remove help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -449,6 +506,20 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__model__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        swictation__subcmd__model__subcmd__help__subcmd__import)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -525,6 +596,71 @@ _swictation() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        swictation__subcmd__model__subcmd__import)
+            opts="-h --name --dry-run --force --link --precision --head --vocabulary --language --licence --left-frames --right-frames --subsampling --durations --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --precision)
+                    COMPREPLY=($(compgen -W "fp32 fp16 int8" -- "${cur}"))
+                    return 0
+                    ;;
+                --head)
+                    COMPREPLY=($(compgen -W "ctc rnnt tdt aed" -- "${cur}"))
+                    return 0
+                    ;;
+                --vocabulary)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --language)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --licence)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --left-frames)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --right-frames)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --subsampling)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --durations)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

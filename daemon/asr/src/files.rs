@@ -23,7 +23,8 @@ const GRAPH: u64 = 1 << 31;
 /// relative, with one `..` at its beginning at most, and after all links in the
 /// model's folder or the one around it, which models may share. The cache of a hub
 /// (`models--NAME/snapshots/REVISION` with links to `models--NAME/blobs`) is a
-/// model's folder, too.
+/// model's folder, too, and so is what the link `files` leads to, which `swictation
+/// model import --link` makes.
 ///
 /// # Errors
 /// What is wrong, for a person.
@@ -42,7 +43,8 @@ pub(crate) fn expect_inside(dir: &Path, path: &Path) -> Result<(), String> {
     let blobs = folder.ancestors().find(|above| above.ends_with("snapshots"));
     let blobs = blobs.map(|snapshots| snapshots.with_file_name("blobs"));
     let around = folder.parent().unwrap_or(&folder).to_path_buf();
-    if ![Some(around), blobs].into_iter().flatten().any(|root| real.starts_with(root)) {
+    let linked = folder.join("files").canonicalize().ok().filter(|linked| linked.is_dir());
+    if ![Some(around), blobs, linked].into_iter().flatten().any(|root| real.starts_with(root)) {
         return Err(format!(
             "it is a link to {}, out of the model's folder: put the file itself here, or a link to the whole folder in this folder's place",
             real.display()
@@ -180,6 +182,17 @@ mod tests {
         // The whole folder may be a link: it is what it leads to.
         symlink(&model, folder.path().join("linked")).unwrap();
         expect_inside(&folder.path().join("linked"), Path::new("../vocab.txt")).unwrap();
+    }
+
+    #[test]
+    fn an_import_that_writes_nothing_into_a_folder_links_to_it() {
+        let (folder, model) = models();
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(elsewhere.path().join("x"), "text").unwrap();
+        symlink(elsewhere.path(), model.join("files")).unwrap();
+        expect_inside(&model, Path::new("files/x")).unwrap();
+        symlink(folder.path().join("secret"), elsewhere.path().join("out")).unwrap();
+        assert!(refused(&model, "files/out").contains("is a link to"));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod geometry;
 mod layout;
 mod place;
 mod role;
+mod streaming;
 mod tokenizer;
 mod vocabulary;
 

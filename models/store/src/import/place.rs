@@ -43,7 +43,7 @@ pub struct Imported {
 ///
 /// # Errors
 /// [`StoreError::Model`] when something else is there already, and what the file
-/// system refuses. Then everything is as it was.
+/// system refuses. Then there is no new `model.toml`.
 pub fn import(
     places: &Places,
     found: &Found,
@@ -88,10 +88,19 @@ pub fn import(
     clear(&work)?;
     make_folder(&work)?;
     let files = work.join(FILES);
-    symlink(source, &files).map_err(|e| StoreError::local(&files, "cannot be made", &e))?;
-    write_beside(found, &work, &format!("{FILES}/"), tell, true, &mut notes)?;
-    clear(&entry)?;
-    fs::rename(&work, &entry).map_err(|e| StoreError::local(&entry, "cannot be put into its place", &e))?;
+    let made = symlink(source, &files).map_err(|e| StoreError::local(&files, "cannot be made", &e));
+    let made = made
+        .and_then(|()| write_beside(found, &work, &format!("{FILES}/"), tell, true, &mut notes))
+        .and_then(|()| clear(&entry))
+        .and_then(|_| {
+            fs::rename(&work, &entry)
+                .map_err(|e| StoreError::local(&entry, "cannot be put into its place", &e))
+        });
+    if made.is_err() {
+        // What is left there would look like a model that is being fetched.
+        let _ = clear(&work);
+    }
+    made?;
     let why = if writable { "is left as it is" } else { "cannot be written" };
     notes.push(format!("{} {why}: {} links to it", source.display(), entry.join(FILES).display()));
     Ok(Imported { folder: entry, notes })

@@ -49,8 +49,8 @@ pub(super) fn json(bytes: &[u8]) -> Result<Vec<String>, String> {
     let tokenizer: Value = serde_json::from_slice(bytes).map_err(|e| format!("is no JSON: {e}"))?;
     let mut pieces: Vec<Option<String>> = Vec::new();
     let mut put = |id: Option<u64>, piece: Option<&str>| {
-        // No id is larger than the file is long, where none is missing.
-        let id = id.and_then(|id| usize::try_from(id).ok()).filter(|id| *id < bytes.len());
+        // An entry takes four bytes at least: no id is larger, where none is missing.
+        let id = id.and_then(|id| usize::try_from(id).ok()).filter(|id| *id < bytes.len() / 4);
         let (Some(id), Some(piece)) = (id, piece) else { return Err("has a token without a usable id") };
         pieces.resize(pieces.len().max(id + 1), None);
         pieces[id] = Some(piece.to_owned());

@@ -13,8 +13,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Vocabularies and tokenizers have up to ten megabytes.
-const MAX_FILE: u64 = 64 << 20;
+/// Vocabularies and tokenizers have up to a few megabytes.
+const MAX_FILE: u64 = 16 << 20;
+/// Released TDT models have five durations.
+const MAX_DURATIONS: usize = 64;
 const BLANK: &str = "<blk>";
 
 /// The pieces of a model.
@@ -114,7 +116,7 @@ fn bytes(file: &Path) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::new();
     File::open(file).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(local)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(wrong(file, "has more than 64 MiB; that is no vocabulary"));
+        return Err(wrong(file, "has more than 16 MiB; that is no vocabulary"));
     }
     Ok(bytes)
 }
@@ -244,6 +246,7 @@ fn expect_fit(folder: &Folder, chosen: &Chosen, pieces: usize, source: &Path) ->
                         scores.name
                     ),
                 )),
+                (_, Some(durations)) if durations > MAX_DURATIONS => fail(width),
                 (_, Some(durations)) => Ok(durations),
                 (_, None) => fail(width),
             }
