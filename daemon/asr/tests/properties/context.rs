@@ -19,8 +19,11 @@ fn context(seconds: f32) -> Settings {
     Settings { context_seconds: Some(seconds), ..Settings::default() }
 }
 
-/// Tokens, frames and words of every step, without their probabilities.
-fn said(beliefs: &[Belief]) -> Vec<(&[u32], &[u32], Vec<&str>, usize)> {
+/// Tokens, frames, words and how many of them are frozen.
+type Said<'b> = (&'b [u32], &'b [u32], Vec<&'b str>, usize);
+
+/// What every step says, without the probabilities.
+fn said(beliefs: &[Belief]) -> Vec<Said<'_>> {
     let mut said = Vec::new();
     for belief in beliefs {
         let texts = belief.words.iter().map(|word| word.text.as_str()).collect();
