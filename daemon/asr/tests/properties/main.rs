@@ -98,8 +98,8 @@ pub(crate) fn beliefs(model: &mut dyn Recognizer, pcm: &[f32], cuts: &[(usize, b
     for (length, late) in cuts.iter().cycle() {
         let (piece, after) = rest.split_at((*length).min(rest.len()));
         model.feed(piece);
-        while let (false, Some(belief)) = (*late, model.step().unwrap()) {
-            beliefs.push(belief);
+        if !late {
+            beliefs.extend(std::iter::from_fn(|| model.step().unwrap()));
         }
         rest = after;
         if rest.is_empty() {
