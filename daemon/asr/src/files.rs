@@ -19,12 +19,15 @@ pub(crate) const VOCABULARY: u64 = 8 << 20;
 /// files of their own.
 const GRAPH: u64 = 1 << 31;
 
+/// The link to the folder of an imported model, beside its `model.toml`.
+const ELSEWHERE: &str = "files";
+
 /// Checks that `path`, which a model in `dir` names, is a regular file of the model:
 /// relative, with one `..` at its beginning at most, and after all links in the
 /// model's folder or the one around it, which models may share. The cache of a hub
 /// (`models--NAME/snapshots/REVISION` with links to `models--NAME/blobs`) is a
-/// model's folder, too, and so is what the link `files` leads to, which `swictation
-/// model import --link` makes.
+/// model's folder, too, and so is the one that `model import` finds read-only and
+/// links as `files` beside the `model.toml` that it writes elsewhere.
 ///
 /// # Errors
 /// What is wrong, for a person.
@@ -39,12 +42,13 @@ pub(crate) fn expect_inside(dir: &Path, path: &Path) -> Result<(), String> {
     }
     let opened = |e: std::io::Error| format!("cannot be opened: {e}");
     let real = dir.join(path).canonicalize().map_err(opened)?;
-    let folder = dir.canonicalize().map_err(opened)?;
+    let elsewhere = dir.join(ELSEWHERE);
+    let imported = path.starts_with(ELSEWHERE) && elsewhere.is_symlink();
+    let folder = if imported { elsewhere } else { dir.to_path_buf() }.canonicalize().map_err(opened)?;
     let blobs = folder.ancestors().find(|above| above.ends_with("snapshots"));
     let blobs = blobs.map(|snapshots| snapshots.with_file_name("blobs"));
     let around = folder.parent().unwrap_or(&folder).to_path_buf();
-    let linked = folder.join("files").canonicalize().ok().filter(|linked| linked.is_dir());
-    if ![Some(around), blobs, linked].into_iter().flatten().any(|root| real.starts_with(root)) {
+    if ![Some(around), blobs].into_iter().flatten().any(|root| real.starts_with(root)) {
         return Err(format!(
             "it is a link to {}, out of the model's folder: put the file itself here, or a link to the whole folder in this folder's place",
             real.display()
@@ -185,17 +189,6 @@ mod tests {
     }
 
     #[test]
-    fn an_import_that_writes_nothing_into_a_folder_links_to_it() {
-        let (folder, model) = models();
-        let elsewhere = tempfile::tempdir().unwrap();
-        fs::write(elsewhere.path().join("x"), "text").unwrap();
-        symlink(elsewhere.path(), model.join("files")).unwrap();
-        expect_inside(&model, Path::new("files/x")).unwrap();
-        symlink(folder.path().join("secret"), elsewhere.path().join("out")).unwrap();
-        assert!(refused(&model, "files/out").contains("is a link to"));
-    }
-
-    #[test]
     fn the_cache_of_a_hub_is_a_model() {
         let folder = tempfile::tempdir().unwrap();
         let (blobs, snapshot) = (folder.path().join("m/blobs"), folder.path().join("m/snapshots/1/onnx"));
@@ -204,6 +197,19 @@ mod tests {
         fs::write(blobs.join("abc"), "text").unwrap();
         symlink("../../../blobs/abc", snapshot.join("x")).unwrap();
         expect_inside(&snapshot, Path::new("x")).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_was_imported_where_it_is_is_a_model() {
+        let (folder, model) = models();
+        let imported = folder.path().join("models/b");
+        fs::create_dir(&imported).unwrap();
+        symlink(&model, imported.join("files")).unwrap();
+        expect_inside(&imported, Path::new("files/x")).unwrap();
+        symlink(folder.path().join("secret"), model.join("out")).unwrap();
+        assert!(refused(&imported, "files/out").contains("is a link to"));
+        symlink(folder.path(), imported.join("other")).unwrap();
+        assert!(refused(&imported, "other/secret").contains("is a link to"));
     }
 
     #[test]
