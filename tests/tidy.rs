@@ -460,7 +460,7 @@ fn crates_point_one_way() {
     for (name, wanted) in [
         ("swictation-core", &[][..]),
         ("swictation-control", &[]),
-        ("swictation-asr", &["swictation-core"]),
+        ("swictation-asr", &["swictation-core", "swictation-onnx"]),
         ("swictation-worker", &["swictation-asr", "swictation-core"]),
         ("swictation-daemon", &["swictation-control", "swictation-core"]),
         ("swictation-models", &[]),

@@ -19,6 +19,9 @@ _swictation() {
             swictation,cancel)
                 cmd="swictation__subcmd__cancel"
                 ;;
+            swictation,doctor)
+                cmd="swictation__subcmd__doctor"
+                ;;
             swictation,help)
                 cmd="swictation__subcmd__help"
                 ;;
@@ -45,6 +48,9 @@ _swictation() {
                 ;;
             swictation__subcmd__help,cancel)
                 cmd="swictation__subcmd__help__subcmd__cancel"
+                ;;
+            swictation__subcmd__help,doctor)
+                cmd="swictation__subcmd__help__subcmd__doctor"
                 ;;
             swictation__subcmd__help,help)
                 cmd="swictation__subcmd__help__subcmd__help"
@@ -128,7 +134,7 @@ _swictation() {
 
     case "${cmd}" in
         swictation)
-            opts="-h -V --help --version start stop toggle cancel status quit transcribe model help"
+            opts="-h -V --help --version start stop toggle cancel status quit transcribe doctor model help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -155,8 +161,22 @@ _swictation() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        swictation__subcmd__doctor)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         swictation__subcmd__help)
-            opts="start stop toggle cancel status quit transcribe model help"
+            opts="start stop toggle cancel status quit transcribe doctor model help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -170,6 +190,20 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__help__subcmd__cancel)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        swictation__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
