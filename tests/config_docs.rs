@@ -25,7 +25,8 @@ fn keys() -> Vec<String> {
 /// What a line sets when its mark is taken away: key and value.
 fn setting<'l>(line: &'l str, mark: &str) -> Option<(&'l str, &'l str)> {
     let (key, value) = line.strip_prefix(mark)?.split_once(" = ")?;
-    let named = !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let named = !key.is_empty() && key.chars().all(letter);
     named.then_some((key, value))
 }
 

@@ -3,6 +3,8 @@
 //!
 //! Cargo builds the examples with the tests and puts them beside the folder of these.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use swictation_asr::graph::runtime_path;

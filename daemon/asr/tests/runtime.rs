@@ -3,6 +3,8 @@
 //! The libraries are made here by the compiler that is there anyway. Every process
 //! loads one runtime, so these tests have one of their own.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use swictation_asr::AsrError;

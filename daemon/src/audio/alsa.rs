@@ -6,7 +6,10 @@
 
 use super::{AudioError, AudioSource, Format, RtSink, choose};
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
-use cpal::{BufferSize, Error, ErrorKind, FromSample, HostId, SampleFormat, SizedSample, StreamConfig};
+use cpal::{
+    BufferSize, Error, ErrorKind, FromSample, HostId, SampleFormat, SizedSample, StreamConfig,
+    SupportedStreamConfig,
+};
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
@@ -38,11 +41,13 @@ struct Microphone {
 }
 
 impl AudioSource for Microphone {
+    fn device(&self) -> Result<String, AudioError> {
+        self.own_config().map(|_| self.device.to_string())
+    }
+
     fn start(&mut self, sink: RtSink) -> Result<Format, AudioError> {
-        let label = self.device.to_string();
-        let failed =
-            |e: Error| AudioError::Unavailable(format!("ALSA does not open {label} ({})", reason(&e)));
-        let own = self.device.default_input_config().map_err(failed)?;
+        let own = self.own_config()?;
+        let (label, failed) = (self.device.to_string(), |e: Error| self.unopened(&e));
         let (rate, channels) = (own.sample_rate(), own.channels());
         let buffer_size = BufferSize::Fixed(rate.div_ceil(100));
         let config = StreamConfig { channels, sample_rate: rate, buffer_size };
@@ -60,9 +65,9 @@ impl AudioSource for Microphone {
             }
         }
         .map_err(failed)?;
-        let playing = stream.play();
+        let playing = stream.play().map_err(failed);
         self.stream = Some(stream);
-        playing.map_err(failed)?;
+        playing?;
         Ok(Format { rate, channels, device: label })
     }
 
@@ -86,6 +91,14 @@ impl Drop for Microphone {
 }
 
 impl Microphone {
+    fn unopened(&self, e: &Error) -> AudioError {
+        AudioError::Unavailable(format!("ALSA does not open {} ({})", self.device, reason(e)))
+    }
+
+    fn own_config(&self) -> Result<SupportedStreamConfig, AudioError> {
+        self.device.default_input_config().map_err(|e| self.unopened(&e))
+    }
+
     fn build<S>(&self, config: StreamConfig, mut sink: RtSink) -> Result<cpal::Stream, Error>
     where
         S: SizedSample,

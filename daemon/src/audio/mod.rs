@@ -23,6 +23,9 @@ use std::path::PathBuf;
 
 /// Something that can be listened to.
 pub trait AudioSource: Send {
+    /// The device's name, once it was asked whether it can be listened to; nothing is
+    /// recorded for that.
+    fn device(&self) -> Result<String, AudioError>;
     /// Opens the device and lets it write to `sink` until [`stop`](Self::stop).
     fn start(&mut self, sink: RtSink) -> Result<Format, AudioError>;
     /// Closes the device; returns at once, even if the sound server hangs.

@@ -77,6 +77,11 @@ struct Microphone {
 }
 
 impl AudioSource for Microphone {
+    fn device(&self) -> Result<String, AudioError> {
+        // The server was asked when it was found.
+        Ok(label(&self.source))
+    }
+
     fn start(&mut self, sink: RtSink) -> Result<Format, AudioError> {
         let label = label(&self.source);
         let failed = |e: &dyn std::fmt::Display| {

@@ -72,7 +72,7 @@ fn recognizer(config: &Config, recipe: &Recipe, tell: &mut impl FnMut(Finding)) 
     }
 }
 
-/// Asks for the microphone and does not open it: nobody is recorded to find a fault.
+/// Asks whether the microphone can be listened to: nobody is recorded to find a fault.
 fn microphone(name: &str) -> Finding {
     let device = match audio::open(name) {
         Ok(Spec::Microphone(device)) => device,
@@ -81,8 +81,8 @@ fn microphone(name: &str) -> Finding {
     };
     let mut reasons = Vec::new();
     for (way, open) in audio::SOURCES {
-        match open(device.as_deref()) {
-            Ok(_) => return Finding::works("microphone", format!("{name:?} is there, through {way}")),
+        match open(device.as_deref()).and_then(|source| source.device()) {
+            Ok(device) => return Finding::works("microphone", format!("{device}, through {way}")),
             Err(e) => reasons.push(format!("{way}: {e}")),
         }
     }

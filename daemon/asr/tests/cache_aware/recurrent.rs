@@ -22,8 +22,10 @@ fn encoder() -> Option<(Graph, PathBuf)> {
 fn empty(graph: &Graph) -> Vec<Value> {
     let zeros = |(name, _): &(&str, &str)| {
         let port = graph.input(name).unwrap();
-        // The batch and the left context are open.
-        let size = |(i, d): (usize, &i64)| usize::try_from(*d).unwrap_or([1, 0, 70, 0][i]);
+        // What a graph leaves open is the batch, or the exporter wrote it down.
+        let written = |i: usize| graph.metadata[&format!("{name}_dim{i}")].parse().unwrap();
+        let open = |i: usize| if i == 0 { 1 } else { written(i) };
+        let size = |(i, d): (usize, &i64)| usize::try_from(*d).unwrap_or_else(|_| open(i));
         let shape: Vec<usize> = port.shape.iter().enumerate().map(size).collect();
         match port.dtype.as_str() {
             "i64" => Value::i64(&shape, vec![0; shape.iter().product()]).unwrap(),
