@@ -68,7 +68,8 @@ def counting_nodes(model):
         # A table of weights that is looked up is no count.
         if from_integers and not tables.intersection(inputs):
             counted.update(node.output)
-            if floats.intersection(node.output):
+            # Also what makes integers of them again: it must not hear a rounded one.
+            if floats.intersection([*node.input, *node.output]):
                 found.append(node.name)
                 found += [feeding[name] for name in inputs if name in feeding]
         elif inputs and all(name in constant for name in inputs):

@@ -34,6 +34,7 @@ impl Runtime {
     /// # Errors
     /// `Runtime` with the file, what is wrong with it and what helps.
     pub fn open(path: &Path) -> Result<Self, AsrError> {
+        give_memory_back();
         let shown = path.display();
         let fail = |reason: String| AsrError::Runtime(format!("{reason}; {ADVICE}"));
         if path.is_absolute() && !path.exists() {
@@ -115,5 +116,18 @@ mod tests {
         ] {
             assert_eq!(is_new_enough(version), enough, "{version:?}");
         }
+    }
+}
+
+/// Has freed memory of 128 KiB or more returned to the system at once.
+///
+/// While a model loads, every weight is there more than once for a moment. glibc would
+/// raise that limit with the first large block that is freed, and keep half a model's
+/// size of holes for the life of the process.
+fn give_memory_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it changes a setting of the allocator, under the allocator's own lock.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024);
     }
 }
