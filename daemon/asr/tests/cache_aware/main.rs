@@ -4,5 +4,6 @@
 mod faults;
 #[cfg(test)]
 mod golden;
+mod second;
 #[cfg(test)]
 mod toy;
