@@ -53,6 +53,13 @@ def collapsed(frames, blank):
     return [frames[t] for t in begins], begins
 
 
+@torch.inference_mode()
+def features(model, waveform):
+    """The log-mel frames `[mels, T]` of a whole recording; the last is padding."""
+    signal, length = torch.from_numpy(waveform)[None], torch.tensor([len(waveform)])
+    return model.preprocessor(input_signal=signal, length=length)[0][0].numpy()
+
+
 def cache_aware(model, waveform, head):
     """speech_to_text_cache_aware_streaming_infer.py with `pad_and_drop_preencoded`.
 

@@ -50,6 +50,10 @@ SPECS = {
 }
 
 
+# Weights of models that were fitted already, by name: fitting takes longer than building.
+FITTED = {}
+
+
 def preprocessor(spec):
     """NeMo's log-mel front end as every FastConformer has it."""
     return dict(
@@ -144,11 +148,21 @@ def build(name, folder):
     np.random.seed(spec.seed)
     torch.manual_seed(spec.seed)
     model = quiet(cls(cfg=OmegaConf.create(config)))
-    fitting.fit(model, spec.kind)
-    # The positions have grown with what was heard, and an export has them all.
+    if name in FITTED:
+        model.load_state_dict(FITTED[name])
+    else:
+        fitting.fit(model, spec.kind)
+        FITTED[name] = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    trim(model, spec)
+    return model
+
+
+def trim(model, spec):
+    """Takes back the table of positions that has grown with what was heard: an export
+    has all of it.
+    """
     del model.encoder.pos_enc.pe
     model.encoder.set_max_audio_length(spec.positions)
-    return model
 
 
 def quiet(model):

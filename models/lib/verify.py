@@ -3,7 +3,7 @@ anything was exported, and through ONNX Runtime."""
 
 import torch
 
-from . import graphs
+from . import exporting
 
 FRAMES = 240  # mel frames of the offline probes
 
@@ -19,11 +19,6 @@ def probes(model, family):
     return calls if head == "ctc" else calls + [transducer(model, calls[0][2]["outputs"])]
 
 
-def ctc_head(model):
-    """The CTC decoder of a model with one head or two."""
-    return model.ctc_decoder if hasattr(model, "ctc_decoder") else model.decoder
-
-
 def features(model, frames):
     """Random features with the spread of real ones, and their length."""
     return torch.randn(1, model.cfg.preprocessor.features, frames), torch.tensor([frames])
@@ -35,7 +30,7 @@ def offline(model, head):
     states, lengths = model.encoder(audio_signal=signal, length=length)
     inputs = dict(audio_signal=signal, length=length)
     if head == "ctc":
-        return [("model.onnx", inputs, dict(logprobs=ctc_head(model)(encoder_output=states)))]
+        return [("model.onnx", inputs, dict(logprobs=exporting.ctc_head(model)(encoder_output=states)))]
     return [("encoder-model.onnx", inputs, dict(outputs=states, encoded_lengths=lengths))]
 
 
@@ -61,7 +56,7 @@ def streaming(model, head):
             cache_last_time_next=time.transpose(0, 1), cache_last_channel_next_len=count,
         )
         if head == "ctc":
-            outputs["logprobs"] = ctc_head(model)(encoder_output=states)
+            outputs["logprobs"] = exporting.ctc_head(model)(encoder_output=states)
         else:
             outputs["outputs"] = states
         calls.append(("model.onnx" if head == "ctc" else "encoder-model.onnx", inputs, outputs))
@@ -119,11 +114,11 @@ def check(folder, calls):
     """Makes the same calls on ONNX Runtime; gives the largest difference of all."""
     sessions, worst = {}, {}
     for name, inputs, outputs in calls:
-        session = sessions.setdefault(name, graphs.session(folder / name))
+        session = sessions.setdefault(name, exporting.session(folder / name))
         arrays = {port: tensor.contiguous().numpy() for port, tensor in inputs.items()}
         ours = dict(zip([port.name for port in session.get_outputs()], session.run(None, arrays)))
         for port, theirs in outputs.items():
-            difference = graphs.difference(f"{name}: {port}", theirs, ours[port])
+            difference = exporting.difference(f"{name}: {port}", theirs, ours[port])
             worst[(name, port)] = max(worst.get((name, port), 0.0), difference)
     for (name, port), largest in worst.items():
         print(f"{name}: {port} differs from PyTorch's by at most {largest:.1e}")

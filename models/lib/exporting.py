@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import torch
 
-from . import canary, manifest
+from . import canary, manifest, reshape
 from .compact import compact
 
 # The largest difference between PyTorch and ONNX Runtime that is let through.
@@ -23,6 +23,9 @@ def open_model(name, folder):
 
     from . import seeded
 
+    # Models are small or run once: threads that wait for each other cost more than they give.
+    torch.set_num_threads(1)
+
     if name.startswith("seeded:"):
         kind = name.removeprefix("seeded:")
         if kind not in seeded.SPECS:
@@ -37,7 +40,7 @@ def open_model(name, folder):
 
 def families(model):
     """The families that a model can be exported as."""
-    streams = model.encoder.att_context_style == "chunked_limited" if hasattr(model.encoder, "att_context_style") else False
+    streams = getattr(model.encoder, "att_context_style", None) == "chunked_limited"
     if hasattr(model, "transf_decoder"):
         return ["aed"]
     scheme = "cache-aware" if streams else "buffered"
@@ -66,6 +69,31 @@ def set_context(model, context):
         raise SystemExit(f"att_context {chosen}: the left must be a multiple of the right plus 1, and finite")
     model.encoder.set_default_att_context_size(chosen)
     model.encoder.setup_streaming_params()
+
+
+def ctc_head(model):
+    """The CTC decoder of a model with one head or two."""
+    return model.ctc_decoder if hasattr(model, "ctc_decoder") else model.decoder
+
+
+def metadata(model, head):
+    """What exporters for sherpa-onnx write into a cache-aware encoder: sizes of the caches
+    that NeMo's exporter leaves open, and what goes with them.
+    """
+    encoder, config = model.encoder, model.encoder.streaming_cfg
+    layers, left = len(encoder.layers), config.last_channel_cache_size
+    classes = model.decoder.vocab_size if head == "rnnt" else ctc_head(model).num_classes_with_blank - 1
+    found = dict(
+        vocab_size=classes, window_size=config.chunk_size[1] + config.pre_encode_cache_size[1],
+        chunk_shift=config.chunk_size[1], normalize_type="", cache_last_channel_dim1=layers,
+        cache_last_channel_dim2=left, cache_last_channel_dim3=encoder.d_model, cache_last_time_dim1=layers,
+        cache_last_time_dim2=encoder.d_model, cache_last_time_dim3=encoder.conv_context_size[0],
+        subsampling_factor=encoder.subsampling_factor, feat_dim=model.cfg.preprocessor.features,
+        model_type=type(model).__name__, version="1", model_author="NeMo",
+    )
+    if head == "rnnt":
+        found |= dict(pred_rnn_layers=model.decoder.pred_rnn_layers, pred_hidden=model.decoder.pred_hidden)
+    return found
 
 
 def prepare(model, family, context=None):
@@ -98,6 +126,10 @@ def export(model, family, folder, about, context=None, small=False, split=False)
             files = {"encoder": "model.onnx"}
         else:
             files["decoder_joint"] = "decoder_joint-model.onnx"
+        if family.startswith("cache-aware"):
+            encoder = folder / files["encoder"]
+            described = reshape.described(onnx.load(str(encoder), load_external_data=False), metadata(model, head))
+            onnx.save(described, str(encoder))
         if split and head != "ctc":
             model.decoder.export(str(folder / "decoder.onnx"), verbose=False)
             model.joint.export(str(folder / "joiner.onnx"), verbose=False)
@@ -106,8 +138,8 @@ def export(model, family, folder, about, context=None, small=False, split=False)
             onnx.save(compact(onnx.load(str(path))), str(path))
     (folder / "vocab.txt").write_text(manifest.vocabulary(model, family))
     files["vocabulary"] = "vocab.txt"
-    about = {"name": about["name"], "family": family, **{k: v for k, v in about.items() if k != "name"}, "precision": "fp32"}
-    about["durations"] = durations(model) if head == "tdt" else None
+    timing = durations(model) if head == "tdt" else None
+    about = dict(name=about["name"], family=family) | about | dict(precision="fp32", durations=timing)
     described = manifest.text(about, files, manifest.tables(model, family, WINDOWS.get(family, (2000, 2000))), folder)
     (folder / "model.toml").write_text(described)
     return files
@@ -141,5 +173,6 @@ def difference(what, theirs, ours):
         raise SystemExit(f"{what}: PyTorch gives the shape {theirs.shape}, ONNX Runtime {ours.shape}")
     largest = float(np.abs(theirs.astype(np.float64) - ours).max()) if ours.size else 0.0
     if not largest <= TOLERANCE:
-        raise SystemExit(f"{what}: ONNX Runtime differs from PyTorch by {largest:.1e}, more than {TOLERANCE:.0e}; this export is not to be used")
+        known = f"ONNX Runtime differs from PyTorch by {largest:.1e}, more than {TOLERANCE:.0e}"
+        raise SystemExit(f"{what}: {known}; this export is not to be used")
     return largest
