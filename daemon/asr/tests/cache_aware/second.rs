@@ -43,8 +43,7 @@ fn states_of_an_encoder_of_other_sizes_equal_nemos() {
     let dir = toy::toy("../seeded/att24_3-rnnt");
     let manifest = Manifest::read(&dir).unwrap();
     let path = manifest.file(&dir, "encoder").unwrap();
-    let mut encoder =
-        CacheAwareEncoder::open(runtime, &path, CPU, manifest.streaming.unwrap(), 128).unwrap();
+    let mut encoder = CacheAwareEncoder::open(runtime, &path, CPU, manifest.streaming.unwrap(), 128).unwrap();
     encoder.begin();
     encoder.pending().extend(log_mel(128, &sound("babble8")));
     encoder.end();
