@@ -13,7 +13,7 @@ from . import canary, sound
 SOUND_SEED, SECONDS = 1, 16
 RATE = 2.5  # tokens a second
 DURATION_SPREAD = 2.0
-ENDS = 0.18  # share of an attention decoder's choices that are the end
+ENDS = 0.2  # share of an attention decoder's choices that are the end
 REPETITION = 8.0
 
 

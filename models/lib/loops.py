@@ -202,7 +202,8 @@ def ctc(model, waveform, seconds=None, margins=None):
 def attention(model, waveform, policy, seconds, wait_k, alignatt_frames):
     """speech_to_text_aed_streaming_infer.py: GreedyBatchedStreamingAEDComputer by
     Wait-k (`waitk`) or AlignAtt (`alignatt`). A step has its new audio in samples and
-    its new tokens; `alignment` is what was heard when AlignAtt let a token out.
+    its new tokens; `alignment` is what was heard when AlignAtt let a token out. None
+    where NeMo gives the recording up because tokens repeat themselves, and we do not.
     """
     from nemo.collections.asr.models.aed_multitask_models import lens_to_mask
     from nemo.collections.asr.parts.submodules.aed_decoding import GreedyBatchedStreamingAEDComputer
@@ -235,7 +236,7 @@ def attention(model, waveform, policy, seconds, wait_k, alignatt_frames):
         now = int(state.current_context_lengths[0])
         steps.append(dict(samples=[left, min(right, len(waveform))], new_tokens=state.pred_tokens_ids[0, before:now].tolist()))
         if not bool(state.active_samples[0]) and not bool(last):
-            raise SystemExit("NeMo gave the recording up before its end: it repeats itself, or has too many tokens")
+            return None
         end += samples.chunk
     said = slice(prompt.shape[1], int(state.current_context_lengths[0]))
     tokens = state.pred_tokens_ids[0, said].tolist()
