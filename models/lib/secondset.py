@@ -39,7 +39,7 @@ SET = {
         "aed", "aed",
         runs=(
             ("waitk2", "waitk", (20, 0.5, 0.5), 2, 8), ("waitk3", "waitk", (10, 1, 0.5), 3, 8),
-            ("alignatt8", "alignatt", (20, 1, 0.5), 2, 8), ("alignatt6", "alignatt", (8, 0.6, 0.4), 2, 6),
+            ("alignatt8", "alignatt", (20, 1, 0.5), 2, 8),
         ),
     ),
 }
