@@ -32,8 +32,7 @@ def tokenizer(folder, spec):
         eos_id=-1, pad_id=-1, unk_id=0, user_defined_symbols=CANARY if spec.kind == "aed" else [],
         character_coverage=1.0, normalization_rule_name="identity", minloglevel=2,
     )
-    if spec.end_of_utterance:
-        append(folder / "tokenizer.model", ["<EOU>", "<EOB>"])
+    finish(folder / "tokenizer.model", ["<EOU>", "<EOB>"] if spec.end_of_utterance else [])
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
     named = [pieces.id_to_piece(i) for i in range(1, pieces.get_piece_size())]
     # NeMo's vocab.txt beside it is in WordPiece spelling: '##' goes on with a word.
@@ -42,12 +41,16 @@ def tokenizer(folder, spec):
     return folder
 
 
-def append(model, pieces):
-    """Adds pieces with ids behind all others, as NeMo's own models have `<EOU>`."""
+def finish(model, pieces):
+    """Adds pieces with ids behind all others, as NeMo's own models have `<EOU>`, and
+    takes out where on this machine the model was made.
+    """
     from sentencepiece import sentencepiece_model_pb2 as format
 
     proto = format.ModelProto()
     proto.ParseFromString(Path(model).read_bytes())
     for piece in pieces:
         proto.pieces.add(piece=piece, score=0.0, type=format.ModelProto.SentencePiece.USER_DEFINED)
+    proto.trainer_spec.ClearField("input")
+    proto.trainer_spec.ClearField("model_prefix")
     Path(model).write_bytes(proto.SerializeToString())
