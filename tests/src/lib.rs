@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stderr)]
 
+pub mod babble;
 pub mod bus;
 pub mod programs;
 pub mod pulse;

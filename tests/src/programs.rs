@@ -37,6 +37,11 @@ pub fn toy(name: &str) -> PathBuf {
     root().join("models/toy").join(name)
 }
 
+/// A model of models/seeded, the second golden set.
+pub fn seeded(name: &str) -> PathBuf {
+    root().join("models/seeded").join(name)
+}
+
 /// A program that cargo built.
 ///
 /// # Panics

@@ -6,5 +6,6 @@ mod faults;
 mod golden;
 #[cfg(test)]
 mod limits;
+mod second;
 #[cfg(test)]
 mod toy;

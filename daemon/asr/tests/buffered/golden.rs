@@ -6,7 +6,7 @@ use swictation_core::SamplePos;
 use swictation_tests::programs;
 
 /// All beliefs of a clip that is fed in pieces of `cut` samples.
-fn beliefs(model: &mut dyn Recognizer, pcm: &[f32], cut: usize) -> Vec<Belief> {
+pub(crate) fn beliefs(model: &mut dyn Recognizer, pcm: &[f32], cut: usize) -> Vec<Belief> {
     let mut beliefs = Vec::new();
     model.begin(SamplePos(0), &[]);
     for piece in pcm.chunks(cut) {
@@ -25,7 +25,7 @@ fn beliefs(model: &mut dyn Recognizer, pcm: &[f32], cut: usize) -> Vec<Belief> {
     beliefs
 }
 
-fn text(beliefs: &[Belief]) -> String {
+pub(crate) fn text(beliefs: &[Belief]) -> String {
     let words = beliefs.iter().flat_map(|belief| &belief.words[..belief.frozen]);
     words.map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
 }

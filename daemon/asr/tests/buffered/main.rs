@@ -9,6 +9,7 @@
 
 mod faults;
 mod golden;
+mod second;
 
 use serde::Deserialize;
 use std::collections::BTreeMap;

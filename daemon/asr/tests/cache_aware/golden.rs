@@ -12,12 +12,12 @@ use swictation_asr::manifest::{Features, Manifest, Normalize};
 use swictation_asr::{Belief, Recognizer, Settings};
 use swictation_core::{SamplePos, Word};
 
-fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-fn log_mel(mels: u32, pcm: &[f32]) -> Vec<f32> {
+pub(crate) fn log_mel(mels: u32, pcm: &[f32]) -> Vec<f32> {
     let mut front = LogMel::new(&Features { mels, normalize: Normalize::None }).unwrap();
     let mut frames = Vec::new();
     front.feed(pcm, &mut frames);
@@ -119,14 +119,18 @@ const MODELS: [(&str, &str, &str); 6] = [
 
 /// Decodes both clips with every model after `feed` gave them their input; `false`
 /// ends the test.
-fn expect_nemos_steps(feed: impl Fn(&mut CacheAware, &str) -> bool) {
+pub(crate) fn expect_nemos_steps(
+    models: &[(&str, &str, &str)],
+    clips: [&str; 2],
+    feed: impl Fn(&mut CacheAware, &str) -> bool,
+) {
     if toy::runtime().is_none() {
         return;
     }
-    for (name, golden, head) in MODELS {
+    for (name, golden, head) in models {
         let goldens = toy::goldens(golden);
         let mut model = toy::open(&toy::toy(name), &Settings::default()).unwrap();
-        for clip in CLIPS {
+        for clip in clips {
             let golden = &goldens[&format!("{clip}.{head}")];
             model.begin(SamplePos(0), &[]);
             if !feed(&mut model, clip) {
@@ -151,7 +155,7 @@ fn expect_nemos_steps(feed: impl Fn(&mut CacheAware, &str) -> bool) {
 
 #[test]
 fn mel_frames_give_nemos_tokens_at_nemos_frames_step_by_step() {
-    expect_nemos_steps(|model, clip| {
+    expect_nemos_steps(&MODELS, CLIPS, |model, clip| {
         model.feed_frames(&toy::mel(clip).by_columns());
         true
     });
@@ -159,7 +163,7 @@ fn mel_frames_give_nemos_tokens_at_nemos_frames_step_by_step() {
 
 #[test]
 fn audio_gives_nemos_tokens_at_nemos_frames_step_by_step() {
-    expect_nemos_steps(|model, clip| {
+    expect_nemos_steps(&MODELS, CLIPS, |model, clip| {
         let pcm = toy::recording(clip);
         model.feed(pcm.as_deref().unwrap_or_default());
         pcm.is_some()

@@ -4,6 +4,7 @@
 mod faults;
 #[cfg(test)]
 mod golden;
+mod second;
 #[cfg(test)]
 mod recurrent;
 #[cfg(test)]
