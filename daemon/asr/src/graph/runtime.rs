@@ -100,6 +100,19 @@ fn is_new_enough(version: &str) -> bool {
     (major, minor) >= (1, 24)
 }
 
+/// Has freed memory of 128 KiB or more returned to the system at once.
+///
+/// While a model loads, every weight is there more than once for a moment. glibc would
+/// raise that limit with the first large block that is freed, and keep half a model's
+/// size of holes for the life of the process.
+fn give_memory_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it changes a setting of the allocator, under the allocator's own lock.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,18 +129,5 @@ mod tests {
         ] {
             assert_eq!(is_new_enough(version), enough, "{version:?}");
         }
-    }
-}
-
-/// Has freed memory of 128 KiB or more returned to the system at once.
-///
-/// While a model loads, every weight is there more than once for a moment. glibc would
-/// raise that limit with the first large block that is freed, and keep half a model's
-/// size of holes for the life of the process.
-fn give_memory_back() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it changes a setting of the allocator, under the allocator's own lock.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024);
     }
 }

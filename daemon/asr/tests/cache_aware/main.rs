@@ -4,9 +4,9 @@
 mod faults;
 #[cfg(test)]
 mod golden;
-mod second;
 #[cfg(test)]
 mod recurrent;
+mod second;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]
