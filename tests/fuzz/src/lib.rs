@@ -14,6 +14,7 @@ use swictation_core::config::Config;
 use swictation_core::wire::{FromWorker, ToWorker, read_frame, write_frame};
 use swictation_daemon::audio::resample::Converter;
 use swictation_daemon::audio::wav::Recording;
+use swictation_onnx::Header;
 
 /// A target: takes any bytes, and comes back.
 pub type Target = fn(&[u8]);
@@ -24,6 +25,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("vocabulary", vocabulary),
     ("catalogue", catalogue),
     ("config", config),
+    ("onnx", onnx),
     ("wav", wav),
     ("wire", wire),
 ];
@@ -71,6 +73,18 @@ pub fn config(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     if let Err(error) = Config::parse(text) {
         assert!(error.line >= 1 && error.line <= text.split('\n').count().max(1), "{error}");
+    }
+}
+
+/// What an ONNX file says about itself; the weights are not read.
+pub fn onnx(bytes: &[u8]) {
+    let Ok(header) = Header::read(&mut Cursor::new(bytes)) else { return };
+    let _ = header.weights_by_type();
+    if let Ok(files) = header.external_files() {
+        for file in files.keys() {
+            let inside = file.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+            assert!(inside, "{} leads out of the model", file.display());
+        }
     }
 }
 

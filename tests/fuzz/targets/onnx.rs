@@ -1,0 +1,8 @@
+#![cfg_attr(fuzzing, no_main)]
+#![allow(missing_docs)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| swictation_fuzz::onnx(bytes));
+
+#[cfg(not(fuzzing))]
+fn main() {}
