@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(
             Status { engine, ..Status::default() }.lines()[1],
             "engine: small on cuda:0 (int8; its files do not tell the types of its weights), \
-             5 operators left on the processor"
+             5 operators left on the processor, latency 160 ms"
         );
     }
 

@@ -62,17 +62,29 @@ impl Places {
     }
 
     /// Keeps others from fetching and removing at the same time, until dropped.
-    pub(crate) fn lock(&self) -> Result<File, StoreError> {
+    pub(crate) fn lock(&self) -> Result<Lock, StoreError> {
         let path = self.fetching(".lock");
         make_parent(&path)?;
         let file = create(&path).map_err(|e| StoreError::local(&path, "cannot be opened", &e))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(Lock(file)),
             Err(fs::TryLockError::WouldBlock) => Err(StoreError::Local(
                 "another `swictation model` fetches or removes a model: wait until it has ended".into(),
             )),
             Err(fs::TryLockError::Error(e)) => Err(StoreError::local(&path, "cannot be locked", &e)),
         }
+    }
+}
+
+/// The store is this process's until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // To close the file would not do: a program that another thread is just
+        // starting has inherited it, and would keep the lock until it is there.
+        let _ = self.0.unlock();
     }
 }
 

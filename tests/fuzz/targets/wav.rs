@@ -1,5 +1,6 @@
+//! A fuzz target: WAV and FLAC files.
+
 #![cfg_attr(fuzzing, no_main)]
-#![allow(missing_docs)]
 
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| swictation_fuzz::wav(bytes));

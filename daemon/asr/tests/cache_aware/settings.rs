@@ -207,7 +207,7 @@ fn behind_an_end_of_utterance_the_predictor_begins_anew_and_the_caches_go_on() {
     assert!(frames[at + 1..].iter().all(|later| u64::from(*later) > frame), "on the next frame: {frames:?}");
     assert!(tokens.len() > at + 1, "and it goes on");
     let last: u64 = u64::from(*frames.last().unwrap());
-    assert!(last < pcm.len() as u64 / FRAME, "frames count on: {last}");
+    assert!(last < (pcm.len() as u64).div_ceil(FRAME), "frames count on: {last}");
 }
 
 fn messages(dir: &Path, settings: &Settings, pcm: &[f32]) -> Vec<FromWorker> {
