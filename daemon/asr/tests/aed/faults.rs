@@ -3,7 +3,7 @@
 use crate::toy;
 use std::fs;
 use std::path::Path;
-use swictation_asr::{AsrError, Settings};
+use swictation_asr::{AsrError, Recognizer, Settings};
 use swictation_tests::{need, programs};
 use tempfile::TempDir;
 
