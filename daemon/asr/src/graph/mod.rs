@@ -221,9 +221,12 @@ fn session_builder(runtime: &Runtime, device: Device) -> Result<SessionBuilder, 
         .map_err(plain)?
         .with_inter_threads(1)
         .map_err(plain)?
-        // A dictation machine waits most of the time; spinning threads would
-        // burn a core through every pause and make two threads slower than one.
-        .with_intra_op_spinning(false)
+        // A thread that spins for its next piece of a step has it sooner than one that
+        // is woken. A dictation machine waits most of the time, though: behind each
+        // call they must stop, or they would burn a core through every pause.
+        .with_intra_op_spinning(true)
+        .map_err(plain)?
+        .with_config_entry("session.force_spinning_stop", "1")
         .map_err(plain)?
         // Windows grow with the utterance: a plan per shape would keep a copy
         // of the arena for each length ever seen.
