@@ -50,6 +50,6 @@ pub(crate) fn run(places: &Places, args: Import) -> Result<u8, Failure> {
     show::line(&format!("{name} is imported: {} says what it is", done.folder.join("model.toml").display()))?;
     show::line("whether its graphs load is seen when they are used:")?;
     show::line(&format!("  swictation transcribe --model {} FILE.wav", done.folder.display()))?;
-    show::line(&format!("model = \"{name}\" in config.toml has the daemon use it"))?;
+    show::line(&format!("  swictation model use {name}"))?;
     Ok(exit::OK)
 }

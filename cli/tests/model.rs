@@ -306,7 +306,7 @@ fn a_model_that_is_there_already_is_explained_and_imported() {
     assert!(!home.path("my model/model.toml").exists());
     let done = gives(&home, &["import", &folder, "--licence", "MIT"], exit::OK).out;
     assert!(
-        done.contains("swictation transcribe --model ") && done.ends_with("has the daemon use it\n"),
+        done.contains("swictation transcribe --model ") && done.ends_with("swictation model use my-model\n"),
         "{done}"
     );
     let listed = gives(&home, &["list"], exit::OK).out;

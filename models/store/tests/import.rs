@@ -139,6 +139,9 @@ fn every_layout_that_people_have_is_recognised() {
             let (table, key) = key.split_once('.').unwrap();
             assert_eq!(manifest[table][key].as_integer(), value.parse().ok(), "{name}: {key}");
         }
+        let ends = manifest.get("end_of_utterance").map(|table| table["pieces"].clone());
+        let wanted = name.ends_with("eou").then(|| toml::Value::from(vec!["<EOU>"]));
+        assert_eq!(ends, wanted, "{name}");
         let precision = if name.ends_with("int8") { "int8" } else { "fp32" };
         assert_eq!(manifest["precision"].as_str(), Some(precision), "{name}");
     }

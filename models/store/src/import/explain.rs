@@ -6,6 +6,9 @@ use super::{Found, Head};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+/// What NVIDIA's parakeet_realtime_eou models say when somebody has finished.
+const END_OF_UTTERANCE: &str = "<EOU>";
+
 impl Found {
     /// What it is called.
     pub fn name(&self) -> &str {
@@ -52,6 +55,9 @@ impl Found {
             }
             Kind::Buffered { durations, .. } if !durations.is_empty() => {
                 line("durations", format!("{} scored behind the tokens", durations.len()));
+            }
+            Kind::CacheAware { .. } if self.vocabulary.has(END_OF_UTTERANCE) => {
+                line("end of utterance", format!("the model says it, with the piece {END_OF_UTTERANCE}"));
             }
             _ => {}
         }
@@ -134,6 +140,9 @@ impl Found {
                 ));
                 if let Some(frames) = convolution {
                     put(format!("convolution_frames = {frames}"));
+                }
+                if self.vocabulary.has(END_OF_UTTERANCE) {
+                    put(format!("\n[end_of_utterance]\npieces = [\"{END_OF_UTTERANCE}\"]"));
                 }
             }
             Kind::Buffered { chunk_ms, right_ms, .. } => {

@@ -75,7 +75,7 @@ impl Folder {
                 [] => "a model of NeMo in ONNX files is expected".to_owned(),
                 there => format!("its folder {} has some: name that", there.join(", ")),
             };
-            return Err(wrong(&path, format!("there is no file *.onnx; {hint}")));
+            return Err(wrong(&path, format!("has no file *.onnx; {hint}")));
         }
         Ok(Folder { path, files, graphs })
     }
