@@ -4,7 +4,9 @@
 //! nothing is lost between them and a person: model.toml, worker, pipes, daemon.
 
 use serde_json::Value;
-use swictation_tests::programs::{Home, recording, root, runtime, silence, toy};
+use std::fs;
+use swictation_tests::babble::babble;
+use swictation_tests::programs::{Home, recording, root, runtime, seeded, silence, toy};
 
 /// A toy model of every family and layout, the folder and the name of its golden,
 /// and its family.
@@ -27,6 +29,79 @@ const CONTEXTS: [(&str, &str, u32); 4] = [
     ("latency_ms = 2000", "att70_13-rnnt", 1120),
     ("context_seconds = 20.16\nlatency_ms = 600", "att252_6-rnnt", 560),
 ];
+
+/// Models of the second golden set, the run, and where it has one its window: left
+/// context in seconds, chunk and right context in milliseconds.
+const SECOND: [(&str, &str, Option<(u32, u32, u32)>); 6] = [
+    ("att24_3-rnnt", "rnnt", None),
+    ("att24_3-ctc", "ctc", None),
+    ("eou-rnnt", "rnnt", None),
+    ("buffered-rnnt", "6-1.5-0.5", Some((6, 1500, 500))),
+    ("buffered-tdt", "6-1.5-0.5", Some((6, 1500, 500))),
+    ("buffered-ctc", "6-1.5-0.5", Some((6, 1500, 500))),
+];
+
+/// A model of the second set whose window is the run's, and sound for it; its golden.
+fn second(home: &Home, model: &str, run: &str, window: Option<(u32, u32, u32)>) -> Value {
+    let folder = home.path("model");
+    fs::create_dir(&folder).unwrap();
+    for entry in fs::read_dir(seeded(model)).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+    }
+    let mut settings = format!("model = {folder:?}\ndevice = \"cpu\"\n");
+    if let Some((left, chunk, right)) = window {
+        let manifest = fs::read_to_string(folder.join("model.toml")).unwrap();
+        let changed = manifest
+            .replace("chunk_ms = 2000", &format!("chunk_ms = {chunk}"))
+            .replace("right_ms = 2000", &format!("right_ms = {right}"));
+        assert_ne!(manifest, changed, "{model}");
+        fs::write(folder.join("model.toml"), changed).unwrap();
+        settings += &format!("context_seconds = {left}.0\n");
+    }
+    home.configure(&settings);
+    let samples: Vec<u8> = babble(202, 20).iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    let length = samples.len() as u32;
+    let mut wav = b"RIFF".to_vec();
+    wav.extend((36 + length).to_le_bytes());
+    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    wav.extend(16_000u32.to_le_bytes());
+    wav.extend(32_000u32.to_le_bytes());
+    wav.extend(b"\x02\0\x10\0data");
+    wav.extend(length.to_le_bytes());
+    wav.extend(samples);
+    fs::write(home.path("babble.wav"), wav).unwrap();
+    let text = fs::read_to_string(folder.join("golden.json")).unwrap();
+    serde_json::from_str::<Value>(&text).unwrap()[format!("babble20.{run}")].take()
+}
+
+#[test]
+fn the_second_set_gives_nemos_tokens_through_transcribe_and_its_text_through_the_daemon() {
+    if runtime().is_none() {
+        return;
+    }
+    for (model, run, window) in SECOND {
+        let home = Home::new();
+        let golden = second(&home, model, run, window);
+        let wav = home.path("babble.wav");
+        let ran = home.run("swictation", &["transcribe", "--json", "--steps", wav.to_str().unwrap()]);
+        assert_eq!(ran.code, 0, "{model}: {ran:?}");
+        let lines: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for key in ["tokens", "frames"] {
+            let steps = lines.iter().filter(|line| line["type"] == "step");
+            let all: Vec<Value> = steps.flat_map(|step| step[key].as_array().unwrap().clone()).collect();
+            assert!(all.len() > 10, "{model}: too little is said to show anything");
+            assert_eq!(Value::from(all), golden[key], "{model}: {key}");
+        }
+        // Pieces that steer are in NeMo's text and never typed.
+        let text = golden["text"].as_str().unwrap().replace(['<', '>'], " ");
+        let typed = lines.last().unwrap()["text"].as_str().unwrap();
+        assert!(model == "eou-rnnt" || typed == text, "{model}: {typed:?} is not {text:?}");
+        let source = format!("wav:{}", wav.display());
+        let ran = home.run("swictationd", &["--no-bus", "--typist", "stdout", "--source", &source]);
+        assert_eq!((ran.code, ran.out.trim()), (0, typed), "{model}: {ran:?}");
+    }
+}
 
 fn golden(folder: &str, run: &str) -> Value {
     let text = std::fs::read_to_string(toy(folder).join("golden.json")).unwrap();
