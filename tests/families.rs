@@ -30,9 +30,11 @@ const CONTEXTS: [(&str, &str, u32); 4] = [
     ("context_seconds = 20.16\nlatency_ms = 600", "att252_6-rnnt", 560),
 ];
 
-/// Models of the second golden set, the run, and where it has one its window: left
-/// context in seconds, chunk and right context in milliseconds.
-const SECOND: [(&str, &str, Option<(u32, u32, u32)>); 6] = [
+/// Left context in seconds, chunk and right context in milliseconds.
+type Window = (u32, u32, u32);
+
+/// Models of the second golden set, the run, and its window where it has one.
+const SECOND: [(&str, &str, Option<Window>); 6] = [
     ("att24_3-rnnt", "rnnt", None),
     ("att24_3-ctc", "ctc", None),
     ("eou-rnnt", "rnnt", None),
@@ -42,7 +44,7 @@ const SECOND: [(&str, &str, Option<(u32, u32, u32)>); 6] = [
 ];
 
 /// A model of the second set whose window is the run's, and sound for it; its golden.
-fn second(home: &Home, model: &str, run: &str, window: Option<(u32, u32, u32)>) -> Value {
+fn second(home: &Home, model: &str, run: &str, window: Option<Window>) -> Value {
     let folder = home.path("model");
     fs::create_dir(&folder).unwrap();
     for entry in fs::read_dir(seeded(model)).unwrap() {
