@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use swictation_control::exit;
 use swictation_tests::bus::Bus;
 use swictation_tests::programs::{Daemon, Follower, Home, PATIENCE, Ran, recording, run, runtime, toy};
+use swictation_tests::protobuf::{field, number};
 
 /// The model in use: the one that bad ones are made of.
 const GOOD: &str = "att70_6-rnnt";
@@ -139,27 +140,6 @@ fn bytes(file: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
 /// A file that says it is so long, and takes no place on the disk.
 fn sparse(file: &Path, length: u64) {
     fs::File::create(file).unwrap().set_len(length).unwrap();
-}
-
-fn varint(mut n: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while n >= 128 {
-        bytes.push(n as u8 | 128);
-        n >>= 7;
-    }
-    bytes.push(n as u8);
-    bytes
-}
-
-/// A field of bytes, text or a message.
-fn field(number: u64, value: impl AsRef<[u8]>) -> Vec<u8> {
-    let value = value.as_ref();
-    [varint(number << 3 | 2), varint(value.len() as u64), value.to_vec()].concat()
-}
-
-/// A field of a number.
-fn number(field: u64, n: u64) -> Vec<u8> {
-    [varint(field << 3), varint(n)].concat()
 }
 
 /// An initialiser (`TensorProto`) of 64-bit integers.

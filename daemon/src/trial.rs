@@ -5,13 +5,11 @@
 
 use crate::worker::{News, Recipe, Worker};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use swictation_core::Now;
+use swictation_core::session::LOADING;
 use swictation_core::supervise::{Ladder, Next};
-use swictation_core::wire::{EngineInfo, FromWorker, VERSION};
-
-/// As long as the daemon waits for a candidate.
-const LOADING: Duration = Duration::from_secs(300);
+use swictation_core::wire::{EngineInfo, FromWorker, VERSION, other_version};
 
 /// Loads the model of `recipe` on the first of `devices` that takes it.
 ///
@@ -27,7 +25,7 @@ pub fn load(recipe: &Recipe, devices: Vec<String>) -> Result<EngineInfo, String>
             match news.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(News::Said(FromWorker::Ready(info, _))) => return Ok(info),
                 Ok(News::Said(FromWorker::Hello { version })) if version != VERSION => {
-                    return Err("swictation-worker is of another version than swictationd: install both from the same release".into());
+                    return Err(other_version(version));
                 }
                 Ok(News::Said(_)) => {}
                 Ok(News::Gone(ending)) => break ending,

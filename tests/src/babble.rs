@@ -58,6 +58,18 @@ pub fn babble(seed: u64, seconds: usize) -> Vec<i16> {
 }
 
 /// The same as a recognizer hears it.
-pub fn waveform(seed: u64, seconds: usize) -> Vec<f32> {
+fn waveform(seed: u64, seconds: usize) -> Vec<f32> {
     babble(seed, seconds).into_iter().map(|sample| f32::from(sample) / 32768.0).collect()
+}
+
+/// The sound of the second golden set's clips, as models/lib/secondset.py has it.
+///
+/// # Panics
+/// When there is no such clip.
+pub fn clip(name: &str) -> Vec<f32> {
+    match name {
+        "babble8" => waveform(101, 8),
+        "babble20" => waveform(202, 20),
+        other => panic!("there is no clip {other:?}"),
+    }
 }

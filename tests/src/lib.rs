@@ -9,6 +9,7 @@
 pub mod babble;
 pub mod bus;
 pub mod programs;
+pub mod protobuf;
 pub mod pulse;
 pub mod x11;
 

@@ -89,11 +89,12 @@ pub(crate) fn read_text(path: &Path, limit: u64) -> std::io::Result<String> {
 }
 
 /// Checks what an ONNX file says before the runtime believes it: tensors that are as
-/// large as their values, and values in no other files than the model's.
+/// large as their values, and values in no other files than the model's. Gives what it
+/// says; nothing for ONNX Runtime's own format, which is not read here.
 ///
 /// # Errors
 /// `Model`, naming the tensor.
-pub(crate) fn expect_sound_graph(path: &Path) -> Result<(), AsrError> {
+pub(crate) fn sound_header(path: &Path) -> Result<Option<Header>, AsrError> {
     let fail = |reason: String| AsrError::Model { file: path.to_path_buf(), reason };
     let about = std::fs::metadata(path).map_err(|e| fail(format!("cannot be opened: {e}")))?;
     if about.len() >= GRAPH {
@@ -103,7 +104,7 @@ pub(crate) fn expect_sound_graph(path: &Path) -> Result<(), AsrError> {
         )));
     }
     if is_ort_format(path) {
-        return Ok(());
+        return Ok(None);
     }
     let header = Header::of_file(path).map_err(|e| fail(e.to_string()))?;
     let beside = header.external_files().map_err(|e| fail(e.to_string()))?;
@@ -119,7 +120,7 @@ pub(crate) fn expect_sound_graph(path: &Path) -> Result<(), AsrError> {
             )));
         }
     }
-    Ok(())
+    Ok(Some(header))
 }
 
 /// Whether a file is in ONNX Runtime's own format, which says so in its first bytes.

@@ -9,9 +9,7 @@ use crate::AsrError;
 use crate::graph::Graph;
 use crate::manifest::{Manifest, Precision};
 use std::collections::BTreeMap;
-use std::path::Path;
 use swictation_core::wire::GraphInfo;
-use swictation_onnx::Header;
 
 /// Reads back what `graphs` are, and checks the precision that `manifest` declares:
 /// most elements of the model's weights must have it, or for INT8 a graph must multiply
@@ -38,21 +36,13 @@ pub fn read_back(graphs: &[&Graph], manifest: &Manifest) -> Result<Vec<GraphInfo
 
 fn info(graph: &Graph) -> GraphInfo {
     let file = graph.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    GraphInfo { file, placement: graph.placement.0.clone(), weights: weights(graph.path()) }
+    GraphInfo { file, placement: graph.placement.0.clone(), weights: weights(graph) }
 }
 
-/// The elements of the weights in the file at `path`, by type; empty when it is not
-/// ONNX or cannot be read as such, which is no fault of a file that was loaded.
-fn weights(path: &Path) -> BTreeMap<String, u64> {
-    let header = match Header::of_file(path) {
-        Ok(header) => header,
-        Err(error) => {
-            tracing::debug!("the types of its weights are not known: {}: {error}", path.display());
-            return BTreeMap::new();
-        }
-    };
+/// The elements of a graph's weights, by type.
+fn weights(graph: &Graph) -> BTreeMap<String, u64> {
     let mut weights = BTreeMap::new();
-    for (dtype, found) in header.weights_by_type() {
+    for (dtype, found) in &graph.weights {
         *weights.entry(name(&dtype.to_string()).to_owned()).or_default() += found.elements;
     }
     weights

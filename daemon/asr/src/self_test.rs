@@ -29,7 +29,8 @@ const PIECE: u64 = samples_in_ms(100);
 const SILENCE: u64 = samples_in_ms(1_000);
 
 /// Runs a recognizer that was just loaded, and its detector, and leaves them as they
-/// were; from then on the graphs of `runtime` are believed. How long a step took, the fastest but for the first, which is warm-up.
+/// were; from then on the graphs of `runtime` are believed. How long a step took, the
+/// fastest but for the first, which is warm-up.
 ///
 /// # Errors
 /// `Model` naming the tensor that has no finite numbers, or what else the model said.

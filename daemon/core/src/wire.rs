@@ -16,6 +16,13 @@ use std::io::{self, Read, Write};
 /// 1: the first. 2: [`EngineInfo`] tells the latency, the runtime, and of each graph.
 pub const VERSION: u32 = 2;
 
+/// What to tell a person whose worker speaks `version`, another than [`VERSION`].
+pub fn other_version(version: u32) -> String {
+    format!(
+        "swictation-worker speaks version {version} of the protocol and swictationd version {VERSION}: install both from the same release"
+    )
+}
+
 /// The longest frame either side accepts, in bytes: 60 s of audio fit.
 pub const MAX_FRAME: u32 = 4 << 20;
 

@@ -6,25 +6,7 @@ use proptest::prelude::*;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use swictation_onnx::{DataType, Dim, Header, OnnxError, Weights};
-
-fn varint(mut n: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while n >= 0x80 {
-        bytes.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    bytes.push(n as u8);
-    bytes
-}
-
-fn number(field: u64, n: u64) -> Vec<u8> {
-    [varint(field << 3), varint(n)].concat()
-}
-
-fn bytes(field: u64, content: impl AsRef<[u8]>) -> Vec<u8> {
-    let content = content.as_ref();
-    [varint(field << 3 | 2), varint(content.len() as u64), content.to_vec()].concat()
-}
+use swictation_tests::protobuf::{field as bytes, number, varint};
 
 fn tensor(name: &str, dtype: u64, dims: &[u64], values: &[u8]) -> Vec<u8> {
     let dims: Vec<u8> = dims.iter().flat_map(|dim| number(1, *dim)).collect();

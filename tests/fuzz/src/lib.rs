@@ -5,6 +5,7 @@
 //! A target has found something when it panics, takes more memory or time than
 //! libFuzzer allows, or breaks one of the claims made here.
 
+use serde::{Serialize, de::DeserializeOwned};
 use std::cell::OnceCell;
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -111,19 +112,16 @@ pub fn wav(bytes: &[u8]) {
 
 /// What daemon and worker send each other.
 pub fn wire(bytes: &[u8]) {
+    frames::<ToWorker>(bytes);
+    frames::<FromWorker>(bytes);
+}
+
+fn frames<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
     let mut from = Cursor::new(bytes);
-    while let Ok(message) = read_frame::<ToWorker>(&mut from) {
+    while let Ok(message) = read_frame::<T>(&mut from) {
         let mut again = Vec::new();
         if write_frame(&mut again, &message).is_ok() {
-            let back = read_frame::<ToWorker>(&mut again.as_slice());
-            assert!(back.is_ok(), "what was read and written cannot be read");
-        }
-    }
-    let mut from = Cursor::new(bytes);
-    while let Ok(message) = read_frame::<FromWorker>(&mut from) {
-        let mut again = Vec::new();
-        if write_frame(&mut again, &message).is_ok() {
-            let back = read_frame::<FromWorker>(&mut again.as_slice());
+            let back = read_frame::<T>(&mut again.as_slice());
             assert!(back.is_ok(), "what was read and written cannot be read");
         }
     }

@@ -1,10 +1,11 @@
 //! ONNX Runtime, and the only place that names it.
 //!
 //! A [`Runtime`] is the loaded library, a [`Graph`] one model file on one
-//! device, a [`Value`] one tensor, a [`Recurrent`] a graph whose state stays there. A graph is opened on exactly the device that
-//! was asked for or not at all: falling back to another device is the daemon's
-//! decision, never a branch in here. What the runtime really does (provider of
-//! every node, kinds of operators) is read back from it and not assumed.
+//! device, a [`Value`] one tensor, a [`Recurrent`] a graph whose state stays there. A
+//! graph is opened on exactly the device that was asked for or not at all: falling
+//! back to another device is the daemon's decision, never a branch in here. What the
+//! runtime really does (provider of every node, kinds of operators) is read back from
+//! it and not assumed.
 
 mod device;
 mod placement;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use swictation_onnx::{DataType, Weights};
 
 /// What to do when there is no CUDA.
 const WITHOUT_CUDA: &str = "set device = \"cpu\" in config.toml, or set ORT_DYLIB_PATH to a libonnxruntime.so that was built with CUDA";
@@ -53,6 +55,9 @@ pub struct Graph {
     pub metadata: BTreeMap<String, String>,
     /// Where its operators run, as the runtime says.
     pub placement: Placement,
+    /// What its file says of its weights; empty for ONNX Runtime's own format, which
+    /// does not tell.
+    pub weights: BTreeMap<DataType, Weights>,
     quantised: bool,
     examined: Arc<AtomicBool>,
 }
@@ -73,7 +78,7 @@ impl Graph {
     /// As [`Graph::open`].
     pub fn open_as(runtime: &Runtime, path: &Path, device: Device, shapes: Shapes) -> Result<Self, AsrError> {
         let model = |reason: String| AsrError::Model { file: path.to_path_buf(), reason };
-        files::expect_sound_graph(path)?;
+        let header = files::sound_header(path)?;
         let built = session_builder(runtime, device).map_err(|e| model(e.to_string()))?;
         let mut builder = match device {
             Device::Cpu { .. } => built,
@@ -98,6 +103,7 @@ impl Graph {
             outputs: ports(session.outputs()),
             metadata: read_metadata(&session),
             placement,
+            weights: header.map_or_else(BTreeMap::new, |header| header.weights_by_type()),
             quantised,
             examined: Arc::clone(&runtime.examined),
             path: path.to_path_buf(),

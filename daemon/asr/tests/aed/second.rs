@@ -22,11 +22,6 @@ struct Golden {
     steps: Vec<toy::GoldenStep>,
 }
 
-/// Sound by name, as models/lib/secondset.py has it.
-fn sound(clip: &str) -> Vec<f32> {
-    if clip == "babble8" { babble::waveform(101, 8) } else { babble::waveform(202, 20) }
-}
-
 #[test]
 fn both_policies_give_nemos_tokens_step_by_step_over_other_windows() {
     if toy::runtime().is_none() {
@@ -52,7 +47,7 @@ fn both_policies_give_nemos_tokens_step_by_step_over_other_windows() {
         let mut model = toy::load(&dir, &manifest, &settings).unwrap();
         model.begin(SamplePos(0), &[]);
         let mut beliefs: Vec<Belief> = Vec::new();
-        for piece in sound(key.split('.').next().unwrap()).chunks(1999) {
+        for piece in babble::clip(key.split('.').next().unwrap()).chunks(1999) {
             model.feed(piece);
             beliefs.extend(steps(&mut model));
         }

@@ -9,11 +9,6 @@ use swictation_asr::manifest::{Buffered, Manifest};
 use swictation_asr::{Settings, load};
 use swictation_tests::{babble, programs};
 
-/// Sound by name, as models/lib/secondset.py has it.
-fn sound(clip: &str) -> Vec<f32> {
-    if clip == "babble8" { babble::waveform(101, 8) } else { babble::waveform(202, 20) }
-}
-
 /// Every golden of a window, with the audio fed in pieces of `cut` samples.
 fn expect_goldens(name: &str, cut: usize) {
     let Some(runtime) = runtime() else { return };
@@ -34,7 +29,7 @@ fn expect_goldens(name: &str, cut: usize) {
         let manifest = Manifest { buffered: Some(buffered), ..manifest };
         let settings = Settings { context_seconds: Some(seconds[0]), ..Settings::default() };
         let mut model = load(runtime, &dir, &manifest, Device::Cpu { threads: 1 }, &settings).unwrap();
-        let beliefs = beliefs(model.as_mut(), &sound(clip), cut);
+        let beliefs = beliefs(model.as_mut(), &babble::clip(clip), cut);
         let steps: Vec<&Vec<u32>> =
             beliefs[..beliefs.len() - 1].iter().map(|belief| &belief.tokens).collect();
         assert_eq!(steps, golden.steps.iter().collect::<Vec<_>>(), "{name}, {key}: tokens of every step");

@@ -25,8 +25,24 @@ pub(crate) fn log_mel(mels: u32, pcm: &[f32]) -> Vec<f32> {
     frames
 }
 
+/// By how much the states of all steps differ from `golden`, which has as many frames.
+pub(crate) fn states_difference(encoder: &mut CacheAwareEncoder, golden: &Array) -> f32 {
+    let (mut frame, mut difference) = (0, 0.0_f32);
+    while let Some(encoded) = encoder.step().unwrap() {
+        let (states, width) = (encoded.value.floats().unwrap(), encoded.value.shape()[2]);
+        for row in 0..golden.rows {
+            let ours = &states[row * width..][..encoded.frames];
+            let theirs = &golden.data[row * golden.columns + frame..][..encoded.frames];
+            difference = difference.max(largest_difference(ours, theirs));
+        }
+        frame += encoded.frames;
+    }
+    assert_eq!(frame, golden.columns);
+    difference
+}
+
 /// All the steps there are, then the end of the utterance.
-fn decode_all(model: &mut CacheAware) -> Vec<Belief> {
+pub(crate) fn decode_all(model: &mut dyn Recognizer) -> Vec<Belief> {
     let mut beliefs = Vec::new();
     while let Some(belief) = model.step().unwrap() {
         beliefs.push(belief);
@@ -90,18 +106,8 @@ fn encoder_states_equal_nemos() {
             encoder.pending().extend(toy::mel(clip).by_columns());
             encoder.end();
             let golden = Array::read(&toy::toy("att70_6-rnnt").join(format!("encoded_{clip}.npy")));
-            let (mut frame, mut difference) = (0, 0.0_f32);
-            while let Some(encoded) = encoder.step().unwrap() {
-                let (states, width) = (encoded.value.floats().unwrap(), encoded.value.shape()[2]);
-                for row in 0..golden.rows {
-                    let ours = &states[row * width..][..encoded.frames];
-                    let theirs = &golden.data[row * golden.columns + frame..][..encoded.frames];
-                    difference = difference.max(largest_difference(ours, theirs));
-                }
-                frame += encoded.frames;
-            }
+            let difference = states_difference(&mut encoder, &golden);
             println!("{model}, {clip}: encoder states differ by at most {difference:e}");
-            assert_eq!(frame, golden.columns);
             assert!(difference < tolerance, "{model}, {clip}: {difference}");
         }
     }

@@ -1,5 +1,6 @@
 //! Several contexts in one model folder, and models that end utterances themselves.
 
+use crate::golden::decode_all;
 use crate::toy::{self, CLIPS, CPU};
 use std::fs;
 use std::path::Path;
@@ -163,11 +164,7 @@ fn ending(reset: bool) -> TempDir {
 fn steps(model: &mut dyn Recognizer, pcm: &[f32]) -> Vec<Belief> {
     model.begin(SamplePos(0), &[]);
     model.feed(pcm);
-    let mut beliefs: Vec<Belief> = std::iter::from_fn(|| model.step().unwrap()).collect();
-    model.end();
-    beliefs.extend(std::iter::from_fn(|| model.step().unwrap()));
-    beliefs.push(model.finish().unwrap());
-    beliefs
+    decode_all(model)
 }
 
 /// The end's token and frame in the golden of beckett.

@@ -12,12 +12,12 @@
 use super::{Effect, Engine, Session};
 use crate::Now;
 use crate::supervise::{Ending, Ladder, Next};
-use crate::wire::{EngineInfo, FaultKind, FromWorker, VERSION};
+use crate::wire::{self, EngineInfo, FaultKind, FromWorker, VERSION};
 use std::time::Duration;
 
 /// How long a candidate may load: gigabytes from a slow disk with their sums take
 /// a minute or two, a graph that never ends takes longer than anybody waits.
-const LOADING: Duration = Duration::from_secs(300);
+pub const LOADING: Duration = Duration::from_secs(300);
 
 /// A worker that is not the current one yet.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Session {
         let Some(candidate) = &mut self.candidate else { return };
         match message {
             FromWorker::Hello { version } if version != VERSION => {
-                self.reject(super::other_version(version), out);
+                self.reject(wire::other_version(version), out);
             }
             FromWorker::Ready(info, step) => candidate.stage = Stage::Ready(info, step),
             // It was told of no audio, and the end of its process carries its fault.

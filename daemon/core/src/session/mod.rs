@@ -21,9 +21,10 @@ mod tests;
 use crate::hypothesis::DictationId;
 use crate::metrics::Metrics;
 use crate::supervise::{Ending, Ladder, Next};
-use crate::wire::{EngineInfo, FromWorker, ToWorker, VERSION};
+use crate::wire::{self, EngineInfo, FromWorker, ToWorker, VERSION};
 use crate::{Edit, Now};
 use candidate::Candidate;
+pub use candidate::LOADING;
 use dictation::Dictation;
 pub use event::{Command, Effect, Engine, Event, Microphone, Published};
 use std::collections::VecDeque;
@@ -279,7 +280,7 @@ impl Session {
     fn worker(&mut self, message: FromWorker, now: Now, out: &mut Vec<Effect>) {
         match message {
             FromWorker::Hello { version: VERSION } => {}
-            FromWorker::Hello { version } => self.give_up(other_version(version), out),
+            FromWorker::Hello { version } => self.give_up(wire::other_version(version), out),
             FromWorker::Ready(info, step) => self.ready(info, step),
             FromWorker::Heard { dictation, up_to, speech, resume } => {
                 let Some(current) = self.dictations.front_mut().filter(|d| d.id == dictation) else { return };
@@ -484,10 +485,4 @@ impl Session {
             );
         }
     }
-}
-
-fn other_version(version: u32) -> String {
-    format!(
-        "swictation-worker speaks version {version} of the protocol and swictationd version {VERSION}: install both from the same release"
-    )
 }
