@@ -11,6 +11,7 @@ pub mod edit;
 pub mod endpoint;
 pub mod engine;
 pub mod hypothesis;
+pub mod journal;
 pub mod metrics;
 pub mod policy;
 pub mod session;

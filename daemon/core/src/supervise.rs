@@ -83,7 +83,7 @@ impl Ladder {
             Some(FaultKind::Model | FaultKind::Runtime | FaultKind::Protocol) => {
                 Next::GiveUp(ending.message.clone())
             }
-            Some(FaultKind::Device) => self.down(ending),
+            Some(FaultKind::Device | FaultKind::Memory) => self.down(ending),
             None => {
                 self.deaths += 1;
                 match self.deaths {

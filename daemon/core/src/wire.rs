@@ -14,7 +14,8 @@ use std::io::{self, Read, Write};
 
 /// The protocol version; both sides must have the same.
 /// 1: the first. 2: [`EngineInfo`] tells the latency, the runtime, and of each graph.
-pub const VERSION: u32 = 2;
+/// 3: [`Checkpoint`], and [`FaultKind::Memory`].
+pub const VERSION: u32 = 3;
 
 /// What to tell a person whose worker speaks `version`, another than [`VERSION`].
 pub fn other_version(version: u32) -> String {
@@ -23,8 +24,9 @@ pub fn other_version(version: u32) -> String {
     )
 }
 
-/// The longest frame either side accepts, in bytes: 60 s of audio fit.
-pub const MAX_FRAME: u32 = 4 << 20;
+/// The longest frame either side accepts, in bytes: the caches of a large streaming
+/// model fit, which a [`Checkpoint`] holds.
+pub const MAX_FRAME: u32 = 64 << 20;
 
 /// From the daemon to the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +42,9 @@ pub enum ToWorker {
         /// Words of this utterance that are already typed. They are taken as
         /// given and not sent again.
         typed: Vec<String>,
+        /// Where to go on instead: `at` is then the checkpoint's, and `utterance` and
+        /// `typed` are not looked at, because the state holds them.
+        checkpoint: Option<Checkpoint>,
     },
     /// Audio that follows what was sent before, 16 kHz mono.
     Audio {
@@ -86,6 +91,8 @@ pub enum FromWorker {
     Step(Step),
     /// The state after a step that changed something, or after the end of an utterance.
     Hypothesis(Hypothesis),
+    /// From here another worker can go on exactly as this one will.
+    Checkpoint(Checkpoint),
     /// The answer to [`ToWorker::Finish`]: nothing more will be said about this dictation.
     Finished {
         /// The dictation that is done.
@@ -98,6 +105,51 @@ pub enum FromWorker {
         /// What failed, for the person who reads it.
         message: String,
     },
+}
+
+/// Everything that a worker holds of a dictation when it has heard the audio before
+/// `at` and made every step that it allows. A worker with an equal [`EngineInfo`]
+/// that gets it, and the audio from `at` on, says exactly what this one says.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The dictation this belongs to.
+    pub dictation: DictationId,
+    /// The position of the first sample that is not in it.
+    pub at: SamplePos,
+    /// For workers alone, and of no meaning to anybody else.
+    #[serde(with = "bytes")]
+    pub state: Vec<u8>,
+}
+
+impl std::fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // What was said is in the state, and debug output goes into logs.
+        write!(f, "Checkpoint({:?} at {:?}, {} bytes)", self.dictation, self.at, self.state.len())
+    }
+}
+
+/// Bytes as a block, where a `Vec<u8>` would go over the wire one by one.
+mod bytes {
+    use serde::de::{Deserializer, Error, Visitor};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        struct Block;
+        impl Visitor<'_> for Block {
+            type Value = Vec<u8>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+        }
+        from.deserialize_bytes(Block)
+    }
 }
 
 /// What one model step emitted, for comparison with a reference implementation.
@@ -146,8 +198,11 @@ pub struct EngineInfo {
 /// Why a worker gave up, as far as it decides what happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FaultKind {
-    /// The device failed: another device may do.
+    /// The device failed or is not there: another device may do.
     Device,
+    /// The device has no room for the model now: another device may do, or the same
+    /// one later.
+    Memory,
     /// The model or a setting for it is wrong: a person has to act.
     Model,
     /// ONNX Runtime is missing or unusable: a person has to act.

@@ -31,7 +31,7 @@ pub fn serve(from: &mut dyn Read, to: &mut dyn Write, stream: &mut Stream) -> Re
             }
         };
         let done = match message {
-            ToWorker::Begin { dictation, utterance, at, typed } => {
+            ToWorker::Begin { dictation, utterance, at, typed, .. } => {
                 stream.begin(dictation, utterance, at, &typed);
                 Ok(())
             }

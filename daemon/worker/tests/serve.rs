@@ -79,8 +79,13 @@ fn counting(deaf: u32) -> Stream {
 }
 
 fn begin(dictation: u32) -> ToWorker {
-    let typed = Vec::new();
-    ToWorker::Begin { dictation: DictationId(dictation), utterance: UtteranceId(0), at: SamplePos(0), typed }
+    ToWorker::Begin {
+        dictation: DictationId(dictation),
+        utterance: UtteranceId(0),
+        at: SamplePos(0),
+        typed: Vec::new(),
+        checkpoint: None,
+    }
 }
 
 fn audio(at: u64, samples: usize) -> ToWorker {

@@ -77,7 +77,7 @@ impl Session {
     /// The candidate ended.
     pub(super) fn candidate_gone(&mut self, ending: &Ending, now: Now, out: &mut Vec<Effect>) {
         let Some(candidate) = &mut self.candidate else { return };
-        let refused = ending.fault == Some(FaultKind::Device);
+        let refused = matches!(ending.fault, Some(FaultKind::Device | FaultKind::Memory));
         if refused && self.engine.is_on_gpu(candidate.ladder.device()) {
             candidate.stage = Stage::Crowded;
             return;

@@ -133,6 +133,7 @@ impl Dictation {
                 utterance: self.utterance,
                 at: self.sent_to,
                 typed: self.typed.iter().map(|(text, _)| text.clone()).collect(),
+                checkpoint: None,
             });
         }
         while self.sent_to < self.tape.end() && self.sent_to.since(self.heard_to) < IN_FLIGHT {

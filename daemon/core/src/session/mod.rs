@@ -295,6 +295,7 @@ impl Session {
             }
             FromWorker::Step(step) => out.push(Effect::Stepped(step)),
             FromWorker::Hypothesis(hypothesis) => self.hypothesis(&hypothesis, now, out),
+            FromWorker::Checkpoint(_) => {}
             FromWorker::Finished { dictation } => self.finished(dictation, now, out),
             // The end of the process follows and carries the fault.
             FromWorker::Fault { .. } => {}

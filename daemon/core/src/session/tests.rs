@@ -80,7 +80,7 @@ impl Bench {
                     assert!(!self.candidate, "what is refused is gone");
                     format!("reject {why}")
                 }
-                Effect::Send(ToWorker::Begin { dictation, utterance, at, typed }) => {
+                Effect::Send(ToWorker::Begin { dictation, utterance, at, typed, .. }) => {
                     self.told = Some((dictation, utterance, typed.len() as u32));
                     self.sent = at;
                     format!("begin {}{}", at.0 / 16, typed.concat())
