@@ -10,6 +10,8 @@ pub mod doctor;
 pub mod gpu;
 pub mod main_loop;
 pub mod settings;
+pub mod skipped;
+pub mod smaller;
 pub mod transcript;
 pub mod trial;
 pub mod typist;

@@ -15,6 +15,7 @@ use crate::gpu::{self, Nvml};
 use crate::transcript::Transcript;
 use crate::typist::thread::{Report, TypistThread};
 use crate::worker::{News, Recipe, Worker};
+use crate::{settings, skipped, smaller};
 use change::Change;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -24,7 +25,7 @@ use std::time::Instant;
 use swictation_control::{Engine, EngineState, State, exit};
 use swictation_core::Now;
 use swictation_core::config::Config;
-use swictation_core::session::{self, Command, Effect, Event, Microphone, Session};
+use swictation_core::session::{self, Command, Effect, Event, Microphone, Session, Skipped};
 
 /// Everything that can wake the program.
 #[derive(Debug)]
@@ -99,7 +100,7 @@ impl MainLoop {
     /// Puts the parts together; nothing happens before [`MainLoop::run`].
     pub fn new(parts: Parts, channel: (Sender<Wake>, Receiver<Wake>)) -> Self {
         Self {
-            session: Session::new(parts.config.taste()),
+            session: Session::new(taste(&parts.config)),
             parts,
             origin: Instant::now(),
             wakes: channel.0,
@@ -276,7 +277,9 @@ impl MainLoop {
                 // worker has the number 0.
                 Effect::Kill => self.worker = Numbered::default(),
                 Effect::SpawnCandidate(device) => {
-                    let Some(recipe) = self.change.as_ref().map(Change::recipe) else { continue };
+                    // Without a change it is the same recognizer on a better device.
+                    let recipe = self.change.as_ref().map(Change::recipe);
+                    let recipe = recipe.unwrap_or_else(|| self.parts.recipe.clone());
                     self.candidate = self.spawn(&recipe, &device);
                 }
                 Effect::KillCandidate => self.candidate = Numbered::default(),
@@ -298,6 +301,7 @@ impl MainLoop {
                 },
                 Effect::Committed(words, heard) => self.write(|t| t.words(&words, heard)),
                 Effect::Stepped(step) => self.write(|t| t.step(&step)),
+                Effect::Skipped(skipped) => self.skipped(&skipped),
                 Effect::Done(_, end) => self.done(end),
                 Effect::Publish => self.publish(),
             }
@@ -346,6 +350,18 @@ impl MainLoop {
         }
     }
 
+    fn skipped(&mut self, skipped: &Skipped) {
+        tracing::warn!("{}", self.session.trouble());
+        self.write(|t| t.skipped(skipped.from, skipped.to));
+        if !self.parts.config.keep_skipped {
+            return;
+        }
+        match skipped::keep(&skipped.pcm) {
+            Ok(path) => tracing::warn!("the audio that was left out is in {}", path.display()),
+            Err(error) => tracing::warn!("the audio that was left out is not kept: {error}"),
+        }
+    }
+
     fn fail(&mut self, code: u8, why: &str) {
         if self.ended.is_none() {
             tracing::error!("{why}");
@@ -388,6 +404,12 @@ impl MainLoop {
     }
 }
 
+/// What the session needs of a configuration, and of the models that are installed.
+fn taste(config: &Config) -> session::Taste {
+    let smaller = smaller::than(&settings::model_dir(&config.model), &settings::data_dir().join("models"));
+    session::Taste { smaller, ..config.taste() }
+}
+
 fn state(published: session::Published) -> State {
     match published {
         session::Published::Idle => State::Idle,
@@ -400,7 +422,7 @@ fn state(published: session::Published) -> State {
 
 fn shown(engine: &session::Engine, recipe: &Recipe) -> Engine {
     match engine {
-        session::Engine::Waiting(_) => Engine::default(),
+        session::Engine::Waiting(_) | session::Engine::Unloaded => Engine::default(),
         session::Engine::Loading(_) => Engine { state: EngineState::Loading, ..Engine::default() },
         session::Engine::Failed(_) => Engine { state: EngineState::Failed, ..Engine::default() },
         session::Engine::Ready(info) => Engine {

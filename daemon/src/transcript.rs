@@ -2,7 +2,7 @@
 //!
 //! Without `--json` the text is written as it is committed. With it, every line
 //! is one JSON object: `word` for a committed word, `step` for a model step when
-//! steps were asked for, and last `final`. Times are seconds of audio.
+//! steps were asked for, `skipped` for audio that had to be left out, and last `final`. Times are seconds of audio.
 
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -60,6 +60,18 @@ impl<W: Write> Transcript<W> {
         }
         let line = json!({ "type": "step", "step": step.step, "tokens": step.tokens, "frames": step.frames });
         self.line(&line)
+    }
+
+    /// Audio from here to there was left out, because no worker gets over it.
+    ///
+    /// # Errors
+    /// When nobody reads any more.
+    pub fn skipped(&mut self, from: SamplePos, to: SamplePos) -> io::Result<()> {
+        if !self.json {
+            self.to.write_all(b" [...]")?;
+            return self.to.flush();
+        }
+        self.line(&json!({ "type": "skipped", "start": round(from.seconds()), "end": round(to.seconds()) }))
     }
 
     /// The dictation is over: its length, the time it took, and what decoded it.

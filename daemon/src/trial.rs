@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
 use swictation_core::Now;
 use swictation_core::session::LOADING;
-use swictation_core::supervise::{Ladder, Next};
+use swictation_core::supervise::{Doing, Ladder, Next};
 use swictation_core::wire::{EngineInfo, FromWorker, VERSION, other_version};
 
 /// Loads the model of `recipe` on the first of `devices` that takes it.
@@ -34,10 +34,12 @@ pub fn load(recipe: &Recipe, devices: Vec<String>) -> Result<EngineInfo, String>
                 }
             }
         };
-        match ladder.ended(&ending, Now::default()) {
+        match ladder.ended(&ending, Doing::Loading, Now::default()) {
             Next::Spawn if ending.fault.is_some() => {}
             Next::GiveUp(why) => return Err(why),
-            Next::Spawn | Next::Wait(_) => return Err(format!("{ending} while the model was loaded")),
+            Next::Spawn | Next::Skip | Next::Wait(_) => {
+                return Err(format!("{ending} while the model was loaded"));
+            }
         }
     }
 }

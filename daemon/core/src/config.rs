@@ -30,6 +30,8 @@ struct ConfigFile {
     stop_tail_ms: Option<i64>,
     typist: Option<String>,
     trailing_space: Option<bool>,
+    unload_seconds: Option<i64>,
+    keep_skipped: Option<bool>,
 }
 
 /// What holds.
@@ -67,6 +69,10 @@ pub struct Config {
     pub typist: String,
     /// End a dictation with a space.
     pub trailing_space: bool,
+    /// The worker, and the memory it takes, goes after so long without a dictation; 0 = never.
+    pub unload_seconds: u32,
+    /// Audio that no worker gets over is kept in a file.
+    pub keep_skipped: bool,
 }
 
 impl Default for Config {
@@ -87,6 +93,8 @@ impl Default for Config {
             stop_tail_ms: 200,
             typist: "auto".to_owned(),
             trailing_space: true,
+            unload_seconds: 0,
+            keep_skipped: false,
         }
     }
 }
@@ -118,6 +126,9 @@ impl Config {
             stop_tail: Duration::from_millis(u64::from(self.stop_tail_ms)),
             trailing_space: self.trailing_space,
             devices: devices.iter().map(|d| (*d).to_owned()).collect(),
+            unload_after: (self.unload_seconds > 0)
+                .then(|| Duration::from_secs(u64::from(self.unload_seconds))),
+            smaller: None,
         }
     }
 
@@ -134,6 +145,8 @@ impl Config {
             stop_tail_ms: next.stop_tail_ms,
             typist: next.typist.clone(),
             trailing_space: next.trailing_space,
+            unload_seconds: next.unload_seconds,
+            keep_skipped: next.keep_skipped,
             ..self.clone()
         }
     }
@@ -188,6 +201,9 @@ impl ConfigFile {
                 .unwrap_or(defaults.stop_tail_ms),
             typist: named("typist", self.typist, defaults.typist)?,
             trailing_space: self.trailing_space.unwrap_or(defaults.trailing_space),
+            unload_seconds: number("unload_seconds", self.unload_seconds, 0, 86_400)?
+                .unwrap_or(defaults.unload_seconds),
+            keep_skipped: self.keep_skipped.unwrap_or(defaults.keep_skipped),
         })
     }
 }

@@ -103,6 +103,10 @@ pub struct Metrics {
     pub steps: u64,
     /// Workers that ended without being told to.
     pub worker_ends: u64,
+    /// Samples that were left out because they end every worker.
+    pub skipped_samples: u64,
+    /// The most that the text was behind what was said, in seconds.
+    pub longest_behind: u64,
 }
 
 /// [`Metrics`] as it is shown.
@@ -120,6 +124,10 @@ pub struct Snapshot {
     pub steps: u64,
     /// Workers that ended without being told to.
     pub worker_ends: u64,
+    /// Seconds of audio that were left out because they end every worker.
+    pub skipped_seconds: f64,
+    /// The most that the text was behind what was said, in seconds.
+    pub longest_behind: u64,
 }
 
 /// Percentiles by stage; the names are those of [`Metrics`].
@@ -154,6 +162,8 @@ impl Metrics {
             lost_seconds: seconds(self.lost_samples),
             steps: self.steps,
             worker_ends: self.worker_ends,
+            skipped_seconds: seconds(self.skipped_samples),
+            longest_behind: self.longest_behind,
         }
     }
 }

@@ -48,7 +48,7 @@ impl MainLoop {
             self.replace_typist(&config.typist);
         }
         self.parts.config = self.parts.config.with_taste_of(&config);
-        self.session.retaste(self.parts.config.taste());
+        self.session.retaste(super::taste(&self.parts.config));
         self.configuration_trouble(String::new());
         let edited = |change: &Change| change.asked.is_none();
         if !self.parts.config.needs_other_worker(&config) {
@@ -99,7 +99,7 @@ impl MainLoop {
             // again when the person dictates.
             self.parts.recipe = self.recipe(&config);
             self.parts.config = config;
-            self.session.retaste(self.parts.config.taste());
+            self.session.retaste(super::taste(&self.parts.config));
             return;
         }
         let devices = config.taste().devices;

@@ -136,7 +136,7 @@ impl Worker {
                 let program = recipe.program.display();
                 let message =
                     format!("{program} cannot be started: {error}; is Swictation installed completely?");
-                on_news(News::Gone(Ending { fault: Some(FaultKind::Runtime), message }));
+                on_news(News::Gone(Ending::fault(FaultKind::Runtime, message)));
                 return None;
             }
         };
@@ -199,26 +199,38 @@ fn read(from: ChildStdout, child: &Mutex<Child>, on_news: &dyn Fn(News)) {
     }
     let status = reap(child);
     on_news(News::Gone(match fault {
-        Some((kind, message)) => Ending { fault: Some(kind), message },
-        None => Ending::crashed(format!("swictation-worker {status}")),
+        Some((kind, message)) => Ending::fault(kind, message),
+        None => status,
     }));
 }
 
-/// Waits for a child whose pipe has ended; how it ended, in words.
-fn reap(child: &Mutex<Child>) -> String {
+/// Waits for a child whose pipe has ended; how it ended.
+fn reap(child: &Mutex<Child>) -> Ending {
     let until = Instant::now() + GRACE;
+    let mut ours = false;
     loop {
         let status = lock(child).try_wait();
         match status {
             Ok(Some(status)) => {
                 return match (status.signal(), status.code()) {
-                    (Some(signal), _) => format!("was killed by signal {signal}"),
-                    (None, code) => format!("exited with code {}", code.unwrap_or(-1)),
+                    // Nothing in a worker sends itself these.
+                    (Some(signal @ (libc::SIGKILL | libc::SIGTERM | libc::SIGINT)), _) if !ours => {
+                        Ending::killed(format!("swictation-worker was killed by signal {signal}"))
+                    }
+                    (Some(signal), _) => {
+                        Ending::crashed(format!("swictation-worker was killed by signal {signal}"))
+                    }
+                    (None, code) => {
+                        Ending::crashed(format!("swictation-worker exited with code {}", code.unwrap_or(-1)))
+                    }
                 };
             }
             Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
-            Ok(None) => drop(lock(child).kill()),
-            Err(error) => return format!("is gone: {error}"),
+            Ok(None) => {
+                ours = true;
+                drop(lock(child).kill());
+            }
+            Err(error) => return Ending::crashed(format!("swictation-worker is gone: {error}")),
         }
     }
 }

@@ -11,7 +11,7 @@
 
 use super::{Effect, Engine, Session};
 use crate::Now;
-use crate::supervise::{Ending, Ladder, Next};
+use crate::supervise::{Doing, Ending, Ladder, Next};
 use crate::wire::{self, EngineInfo, FaultKind, FromWorker, VERSION};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub(super) struct Candidate {
     stage: Stage,
     /// When it has loaded for too long.
     until: Now,
+    /// It is the current recognizer on a better device, which nobody asked for.
+    own: bool,
 }
 
 #[derive(Debug)]
@@ -48,7 +50,17 @@ impl Session {
         self.dismiss(out);
         let ladder = Ladder::new(devices.clone());
         out.push(Effect::SpawnCandidate(ladder.device().to_owned()));
-        self.candidate = Some(Candidate { devices, ladder, stage: Stage::Loading, until: now + LOADING });
+        self.candidate =
+            Some(Candidate { devices, ladder, stage: Stage::Loading, until: now + LOADING, own: false });
+    }
+
+    /// Tries the current recognizer on better devices that had failed, while nobody
+    /// dictates.
+    pub(super) fn try_to_return(&mut self, devices: Vec<String>, now: Now, out: &mut Vec<Effect>) {
+        self.consider(devices, now, out);
+        if let Some(candidate) = &mut self.candidate {
+            candidate.own = true;
+        }
     }
 
     /// The candidate is not wanted any more.
@@ -82,12 +94,12 @@ impl Session {
             candidate.stage = Stage::Crowded;
             return;
         }
-        match candidate.ladder.ended(ending, now) {
+        match candidate.ladder.ended(ending, Doing::Loading, now) {
             Next::Spawn if refused => {
                 out.push(Effect::SpawnCandidate(candidate.ladder.device().to_owned()));
             }
             Next::GiveUp(why) => self.reject(why, out),
-            Next::Spawn | Next::Wait(_) => {
+            Next::Spawn | Next::Skip | Next::Wait(_) => {
                 self.reject(format!("{ending} while the model was loaded or waited to be used"), out);
             }
         }
@@ -125,19 +137,27 @@ impl Session {
     }
 
     fn adopt(&mut self, out: &mut Vec<Effect>) {
-        let Some(Candidate { devices, ladder, stage: Stage::Ready(info, step), .. }) = self.candidate.take()
+        let Some(Candidate { devices, ladder, stage: Stage::Ready(info, step), own, .. }) =
+            self.candidate.take()
         else {
             return;
         };
-        self.taste.devices = devices;
-        self.ladder = ladder;
+        if own {
+            self.ladder.climbed(ladder.device());
+        } else {
+            self.taste.devices = devices;
+            self.ladder = ladder;
+        }
         self.ready(info, step);
         out.push(Effect::Adopt);
     }
 
     fn reject(&mut self, why: String, out: &mut Vec<Effect>) {
+        let own = self.candidate.as_ref().is_some_and(|candidate| candidate.own);
         self.dismiss(out);
-        out.push(Effect::Reject(why));
+        if !own {
+            out.push(Effect::Reject(why));
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! One dictation: its audio, what has been sent, what has been committed.
 
 use super::Published;
+use super::engine::Heard;
 use crate::compose::Composer;
 use crate::hypothesis::{DictationId, Hypothesis, UtteranceId, Word};
 use crate::tape::Tape;
 use crate::time::{Now, SAMPLE_RATE, SamplePos, samples_in_ms};
-use crate::wire::ToWorker;
+use crate::wire::{Checkpoint, ToWorker};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -53,6 +54,12 @@ pub(super) struct Dictation {
     heard_to: SamplePos,
     /// The furthest any worker came; audio sent again is not counted twice.
     decoded: SamplePos,
+    /// Where the next worker goes on, if it is the same recognizer.
+    checkpoint: Option<Checkpoint>,
+    /// The worker says again what the one before it said.
+    again: bool,
+    /// Where audio was last left out up to, and how often in a row.
+    skipped: (SamplePos, u32),
 }
 
 /// A word on its way to the window.
@@ -87,6 +94,9 @@ impl Dictation {
             sent_to: SamplePos(0),
             heard_to: SamplePos(0),
             decoded: SamplePos(0),
+            checkpoint: None,
+            again: false,
+            skipped: (SamplePos(0), 0),
         }
     }
 
@@ -111,32 +121,45 @@ impl Dictation {
         Some(Now(before + apart(pos.since(*at))))
     }
 
-    /// A new worker has to be told everything again, from the first word that
-    /// is not settled. It counts from there: to it, that is a new utterance.
+    /// A new worker has to be told everything again.
     pub(super) fn restart(&mut self) {
         self.begun = false;
         self.finish_sent = false;
-        if self.settled > 0 {
-            self.utterance = UtteranceId(self.utterance.0 + 1);
-            self.settled = 0;
-        }
     }
 
-    /// What can be sent to the worker now.
-    pub(super) fn pump(&mut self, out: &mut Vec<ToWorker>) {
-        if !self.begun {
-            self.begun = true;
-            self.sent_to = self.utterance_start.max(self.tape.start());
-            self.heard_to = self.sent_to;
-            out.push(ToWorker::Begin {
-                dictation: self.id,
-                utterance: self.utterance,
-                at: self.sent_to,
-                typed: self.typed.iter().map(|(text, _)| text.clone()).collect(),
-                checkpoint: None,
-            });
+    /// Where a worker with an equal engine goes on. Audio behind it is kept, and so is
+    /// audio behind the first word that is not settled, for a worker with another one.
+    /// False when the worker was never sent what it claims to hold.
+    pub(super) fn keep(&mut self, checkpoint: Checkpoint) -> bool {
+        if checkpoint.at > self.sent_to {
+            return false;
         }
-        while self.sent_to < self.tape.end() && self.sent_to.since(self.heard_to) < IN_FLIGHT {
+        if checkpoint.at >= self.tape.start() {
+            self.checkpoint = Some(checkpoint);
+            self.trim();
+        }
+        true
+    }
+
+    /// The next worker begins at the first word that is not settled.
+    pub(super) fn forget_checkpoint(&mut self) {
+        self.checkpoint = None;
+    }
+
+    fn trim(&mut self) {
+        let needed =
+            self.checkpoint.as_ref().map_or(self.utterance_start, |c| c.at.min(self.utterance_start));
+        self.tape.trim(needed);
+    }
+
+    /// What can be sent to the worker now; to a `careful` one piece by piece, so that
+    /// it is known which one it does not get over.
+    pub(super) fn pump(&mut self, careful: bool, out: &mut Vec<ToWorker>) {
+        if !self.begun {
+            self.begin(out);
+        }
+        let in_flight = if careful { 1 } else { IN_FLIGHT };
+        while self.sent_to < self.tape.end() && self.sent_to.since(self.heard_to) < in_flight {
             let to = self.tape.end().min(self.sent_to + PIECE);
             out.push(ToWorker::Audio { at: self.sent_to, pcm: self.tape.slice(self.sent_to, to) });
             self.sent_to = to;
@@ -147,21 +170,96 @@ impl Dictation {
         }
     }
 
+    fn begin(&mut self, out: &mut Vec<ToWorker>) {
+        self.begun = true;
+        self.again = self.checkpoint.is_some();
+        if !self.again && self.settled > 0 {
+            // It counts from the first word that is not settled: to it, that is a new
+            // utterance.
+            self.utterance = UtteranceId(self.utterance.0 + 1);
+            self.settled = 0;
+        }
+        self.sent_to = self.checkpoint.as_ref().map_or(self.utterance_start, |checkpoint| checkpoint.at);
+        self.heard_to = self.sent_to;
+        let typed = self.typed.iter().map(|(text, _)| text.clone());
+        out.push(ToWorker::Begin {
+            dictation: self.id,
+            utterance: self.utterance,
+            at: self.sent_to,
+            typed: if self.again { Vec::new() } else { typed.collect() },
+            checkpoint: self.checkpoint.clone(),
+        });
+    }
+
+    /// The worker owes an answer.
+    pub(super) fn owed(&self) -> bool {
+        self.begun && (self.sent_to > self.heard_to || self.finish_sent)
+    }
+
+    /// Samples that no worker has decoded yet.
+    pub(super) fn waiting(&self) -> u64 {
+        self.tape.end().since(self.decoded)
+    }
+
+    /// Leaves out the utterance that workers do not get over, as far as the last one was
+    /// sent it, and further each time that was not enough. Its first sample, and it.
+    pub(super) fn skip(&mut self) -> (SamplePos, Vec<f32>) {
+        let from = self.utterance_start;
+        self.skipped.1 = if self.skipped.0 == from { self.skipped.1 + 1 } else { 0 };
+        let further = PIECE * (1 << self.skipped.1.min(6)) - PIECE;
+        let to = (self.sent_to.max(from) + further).min(self.tape.end());
+        let pcm = self.tape.slice(from, to);
+        self.forget_checkpoint();
+        self.close_utterance(to);
+        self.skipped.0 = to;
+        (self.sent_to, self.heard_to, self.decoded) = (to, to, self.decoded.max(to));
+        self.trim();
+        (from, pcm)
+    }
+
+    /// What stands in the text for audio that was left out.
+    pub(super) fn mark(&mut self) -> String {
+        let at = self.utterance_start;
+        let mark = Word {
+            text: "[...]".into(),
+            glued: false,
+            start: at,
+            end: at,
+            confidence: 0.0,
+            tokens: Vec::new(),
+        };
+        self.composer.word(&mark)
+    }
+
+    /// There is nothing left to decode, and nothing more will come.
+    pub(super) fn is_over(&self) -> bool {
+        self.complete && self.utterance_start == self.tape.end()
+    }
+
+    fn close_utterance(&mut self, end: SamplePos) {
+        self.utterance = UtteranceId(self.utterance.0 + 1);
+        self.utterance_start = end;
+        self.typed.clear();
+        self.settled = 0;
+        self.appeared.clear();
+    }
+
     /// The worker acknowledges audio; what will never be needed again is forgotten.
-    /// How many samples are decoded in all, or `None` when they were never sent.
-    pub(super) fn heard(&mut self, up_to: SamplePos, resume: SamplePos) -> Option<u64> {
+    /// How far it came, or `None` when it was never sent that.
+    pub(super) fn heard(&mut self, up_to: SamplePos, resume: SamplePos) -> Option<Heard> {
         if up_to > self.sent_to || resume > up_to {
             return None;
         }
+        let news = up_to > self.decoded;
         self.decoded = self.decoded.max(up_to);
         self.heard_to = self.heard_to.max(up_to);
-        self.tape.trim(resume);
         self.utterance_start = self.utterance_start.max(resume);
+        self.trim();
         while self.typed.front().is_some_and(|(_, end)| *end <= self.utterance_start) {
             self.typed.pop_front();
             self.settled += 1;
         }
-        Some(self.decoded.0)
+        Some(Heard { decoded: self.decoded.0, news })
     }
 
     /// The worker knows of this dictation.
@@ -178,6 +276,9 @@ impl Dictation {
     /// follow from what this worker was told.
     pub(super) fn commit(&mut self, hypothesis: &Hypothesis, now: Now) -> Option<Vec<Commit>> {
         let (frozen, first) = (hypothesis.frozen as usize, hypothesis.first as usize);
+        if self.again && hypothesis.utterance < self.utterance {
+            return Some(Vec::new());
+        }
         if hypothesis.utterance != self.utterance
             || first > self.settled + self.typed.len()
             || frozen > hypothesis.words.len()
@@ -202,11 +303,7 @@ impl Dictation {
             commits.push(Commit { word: word.clone(), text, appeared, spoken });
         }
         if hypothesis.last {
-            self.utterance = UtteranceId(self.utterance.0 + 1);
-            self.utterance_start = hypothesis.heard_to;
-            self.typed.clear();
-            self.settled = 0;
-            self.appeared.clear();
+            self.close_utterance(hypothesis.heard_to);
         }
         Some(commits)
     }

@@ -97,10 +97,31 @@ pub enum Effect {
     Committed(Vec<Word>, SamplePos),
     /// A model step, when the worker was asked to tell of them.
     Stepped(Step),
+    /// Audio that no worker gets over was left out.
+    Skipped(Skipped),
     /// A dictation is over; the length of its audio.
     Done(DictationId, SamplePos),
     /// What people see has changed: [`Session::state`], `engine`, `trouble`.
     Publish,
+}
+
+/// Audio that ended the worker on every device.
+#[derive(Clone, PartialEq)]
+pub struct Skipped {
+    /// The dictation that it is from.
+    pub dictation: DictationId,
+    /// Its first sample.
+    pub from: SamplePos,
+    /// The sample behind it.
+    pub to: SamplePos,
+    /// The audio, 16 kHz mono.
+    pub pcm: Vec<f32>,
+}
+
+impl std::fmt::Debug for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Skipped({:?}, {:?} to {:?})", self.dictation, self.from, self.to)
+    }
 }
 
 /// What people see of the dictation.
@@ -123,6 +144,8 @@ pub enum Published {
 pub enum Engine {
     /// There is no worker; the next is started at this time.
     Waiting(Now),
+    /// There is no worker because nobody needed one; the next dictation brings it.
+    Unloaded,
     /// A worker loads its model on this device.
     Loading(String),
     /// A worker is ready.

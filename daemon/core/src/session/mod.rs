@@ -14,19 +14,22 @@
 
 mod candidate;
 mod dictation;
+mod engine;
 mod event;
 #[cfg(test)]
 mod tests;
 
 use crate::hypothesis::DictationId;
 use crate::metrics::Metrics;
-use crate::supervise::{Ending, Ladder, Next};
-use crate::wire::{self, EngineInfo, FromWorker, ToWorker, VERSION};
+use crate::supervise::Ladder;
+use crate::time::samples_in_ms;
+use crate::wire::ToWorker;
 use crate::{Edit, Now};
 use candidate::Candidate;
 pub use candidate::LOADING;
 use dictation::Dictation;
-pub use event::{Command, Effect, Engine, Event, Microphone, Published};
+use engine::Watch;
+pub use event::{Command, Effect, Engine, Event, Microphone, Published, Skipped};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -40,13 +43,22 @@ pub struct Taste {
     pub trailing_space: bool,
     /// Devices in the order in which they are tried.
     pub devices: Vec<String>,
+    /// A worker that nobody needs for so long is ended.
+    pub unload_after: Option<Duration>,
+    /// A model that asks less of the machine than the one in use, where there is one.
+    pub smaller: Option<String>,
 }
+
+/// The most audio that waits to be recognised, 115 MB: then listening ends, because
+/// nothing that was said may be overwritten.
+const LONGEST_WAIT: u64 = samples_in_ms(30 * 60 * 1000);
 
 /// The owner of all state.
 pub struct Session {
     taste: Taste,
     engine: Engine,
     ladder: Ladder,
+    watch: Watch,
     candidate: Option<Candidate>,
     /// Decoded from the front, recorded at the back.
     dictations: VecDeque<Dictation>,
@@ -83,6 +95,10 @@ struct Troubles {
     engine: String,
     /// The engine works and is too slow.
     speed: String,
+    /// The text is behind what is said.
+    behind: String,
+    /// Speech that no worker gets over.
+    speech: String,
     typing: String,
     configuration: String,
     /// A model that was asked for is not in use.
@@ -95,6 +111,7 @@ impl Session {
         Self {
             ladder: Ladder::new(taste.devices.clone()),
             taste,
+            watch: Watch::default(),
             engine: Engine::Failed("not started".to_owned()),
             candidate: None,
             dictations: VecDeque::new(),
@@ -138,17 +155,13 @@ impl Session {
         }
         self.settle(now, out);
         self.pass_deadlines(now, out);
-        self.pump(out);
+        self.pump(now, out);
         self.publish(out);
     }
 
     /// When [`Event::Tick`] is wanted next; `None` while nothing is due.
     pub fn deadline(&self) -> Option<Now> {
-        let spawn = match self.engine {
-            Engine::Waiting(at) => Some(at),
-            _ => None,
-        };
-        [spawn, self.tail_end(), self.candidate_deadline()].into_iter().flatten().min()
+        [self.engine_deadline(), self.tail_end(), self.candidate_deadline()].into_iter().flatten().min()
     }
 
     /// What people see of the newest dictation.
@@ -168,6 +181,8 @@ impl Session {
             &self.trouble.model,
             &self.trouble.engine,
             &self.trouble.speed,
+            &self.trouble.behind,
+            &self.trouble.speech,
             &self.trouble.microphone,
             &self.trouble.typing,
         ];
@@ -215,6 +230,7 @@ impl Session {
         self.open = Some(self.captures);
         self.speaking = false;
         self.trouble.microphone.clear();
+        self.trouble.speech.clear();
         // Whoever dictates with the old model has seen that the new one is not in use.
         self.trouble.model.clear();
         self.dictations.push_back(Dictation::new(DictationId(self.dictated), self.captures, now));
@@ -223,6 +239,9 @@ impl Session {
         if matches!(self.engine, Engine::Failed(_)) && self.candidate.is_none() {
             // The person may have mended what was wrong.
             self.ladder.reset();
+            self.spawn(out);
+        }
+        if matches!(self.engine, Engine::Unloaded) {
             self.spawn(out);
         }
     }
@@ -262,6 +281,13 @@ impl Session {
                 self.metrics.samples += pcm.len() as u64;
                 self.metrics.lost_samples += dropped;
                 dictation.record(&pcm, captured, dropped);
+                if dictation.waiting() >= LONGEST_WAIT && dictation.stopped.is_none() {
+                    dictation.stopped = Some(now);
+                    self.trouble.speech = format!(
+                        "{} minutes of speech wait to be recognised: listening has ended, so that none is lost",
+                        LONGEST_WAIT / samples_in_ms(60_000)
+                    );
+                }
             }
             Microphone::Silent(true) => {
                 self.trouble.microphone =
@@ -275,85 +301,6 @@ impl Session {
                 self.open = self.open.filter(|open| *open != capture);
             }
         }
-    }
-
-    fn worker(&mut self, message: FromWorker, now: Now, out: &mut Vec<Effect>) {
-        match message {
-            FromWorker::Hello { version: VERSION } => {}
-            FromWorker::Hello { version } => self.give_up(wire::other_version(version), out),
-            FromWorker::Ready(info, step) => self.ready(info, step),
-            FromWorker::Heard { dictation, up_to, speech, resume } => {
-                let Some(current) = self.dictations.front_mut().filter(|d| d.id == dictation) else { return };
-                match current.heard(up_to, resume) {
-                    Some(samples) => out.push(Effect::Decoded(current.capture, samples)),
-                    None => return self.broken("acknowledged audio it was never sent", now, out),
-                }
-                self.ladder.progress();
-                if self.dictations.len() == 1 {
-                    self.speaking = speech;
-                }
-            }
-            FromWorker::Step(step) => out.push(Effect::Stepped(step)),
-            FromWorker::Hypothesis(hypothesis) => self.hypothesis(&hypothesis, now, out),
-            FromWorker::Checkpoint(_) => {}
-            FromWorker::Finished { dictation } => self.finished(dictation, now, out),
-            // The end of the process follows and carries the fault.
-            FromWorker::Fault { .. } => {}
-        }
-    }
-
-    /// The engine works; `step` is what a step of its self-test took, in microseconds.
-    fn ready(&mut self, info: EngineInfo, step: u32) {
-        self.trouble.engine.clear();
-        self.trouble.speed.clear();
-        if u64::from(step) > u64::from(info.chunk_ms) * 1000 {
-            self.trouble.speed = format!(
-                "{} needs {} ms for {} ms of audio on {}: the text will fall behind what is said; a smaller model, a GPU or longer steps (chunk_ms) help",
-                info.model,
-                step / 1000,
-                info.chunk_ms,
-                info.provider
-            );
-        }
-        self.engine = Engine::Ready(info);
-    }
-
-    fn hypothesis(&mut self, hypothesis: &crate::Hypothesis, now: Now, out: &mut Vec<Effect>) {
-        self.metrics.steps += 1;
-        let step = Duration::from_micros(u64::from(hypothesis.step_us));
-        let Some(dictation) = self.dictations.front_mut().filter(|d| d.id == hypothesis.dictation) else {
-            return;
-        };
-        if let Some(captured) = dictation.captured(hypothesis.heard_to) {
-            let taken_up = Now(now.0.saturating_sub(step));
-            self.metrics.captured_to_heard.add(taken_up - captured);
-        }
-        self.metrics.heard_to_hypothesis.add(step);
-        let Some(commits) = dictation.commit(hypothesis, now) else {
-            return self.broken("sent a hypothesis that does not follow from its last", now, out);
-        };
-        if commits.is_empty() {
-            return;
-        }
-        for commit in &commits {
-            self.metrics.hypothesis_to_committed.add(now - commit.appeared);
-        }
-        self.metrics.words += commits.len() as u64;
-        let text: String = commits.iter().map(|c| c.text.as_str()).collect();
-        let spoken = commits.iter().filter_map(|c| c.spoken).collect();
-        let words = commits.into_iter().map(|c| c.word).collect();
-        out.push(Effect::Committed(words, hypothesis.heard_to));
-        self.type_text(text, spoken, None, now, out);
-    }
-
-    fn finished(&mut self, id: DictationId, now: Now, out: &mut Vec<Effect>) {
-        if !self.dictations.front().is_some_and(|d| d.id == id && d.complete) {
-            return;
-        }
-        let Some(done) = self.dictations.pop_front() else { return };
-        let end = done.composer.end(self.taste.trailing_space).to_owned();
-        self.type_text(end, Vec::new(), done.stopped, now, out);
-        out.push(Effect::Done(done.id, done.end()));
     }
 
     fn type_text(
@@ -395,38 +342,6 @@ impl Session {
         }
     }
 
-    fn worker_gone(&mut self, ending: &Ending, now: Now, out: &mut Vec<Effect>) {
-        self.metrics.worker_ends += 1;
-        self.dictations.iter_mut().for_each(Dictation::restart);
-        match self.ladder.ended(ending, now) {
-            Next::Spawn => self.spawn(out),
-            Next::Wait(until) => {
-                self.trouble.engine = ending.to_string();
-                self.engine = Engine::Waiting(until);
-            }
-            Next::GiveUp(why) => self.give_up(why, out),
-        }
-    }
-
-    /// A worker that breaks the protocol is ended; its end brings the next.
-    fn broken(&mut self, what: &str, now: Now, out: &mut Vec<Effect>) {
-        out.push(Effect::Kill);
-        let ending = Ending::crashed(format!("swictation-worker {what}"));
-        self.worker_gone(&ending, now, out);
-    }
-
-    fn give_up(&mut self, why: String, out: &mut Vec<Effect>) {
-        out.push(Effect::Kill);
-        self.trouble.engine.clone_from(&why);
-        self.engine = Engine::Failed(why);
-    }
-
-    fn spawn(&mut self, out: &mut Vec<Effect>) {
-        let device = self.ladder.device().to_owned();
-        out.push(Effect::Spawn(device.clone()));
-        self.engine = Engine::Loading(device);
-    }
-
     /// When the microphone that was stopped is to be closed.
     fn tail_end(&self) -> Option<Now> {
         let open = self.open?;
@@ -438,9 +353,7 @@ impl Session {
         if self.tail_end().is_some_and(|at| at <= now) {
             self.close_microphone(out);
         }
-        if matches!(self.engine, Engine::Waiting(at) if at <= now) {
-            self.spawn(out);
-        }
+        self.pass_engine_deadlines(now, out);
         // Without an engine, and without one in sight, there will be no words: the
         // dictation ends, and the trouble that is shown says why.
         if matches!(self.engine, Engine::Failed(_)) && self.candidate.is_none() {
@@ -451,17 +364,6 @@ impl Session {
         }
     }
 
-    fn pump(&mut self, out: &mut Vec<Effect>) {
-        if !matches!(self.engine, Engine::Ready(_)) {
-            return;
-        }
-        let mut messages = Vec::new();
-        if let Some(dictation) = self.dictations.front_mut() {
-            dictation.pump(&mut messages);
-        }
-        out.extend(messages.into_iter().map(Effect::Send));
-    }
-
     fn publish(&mut self, out: &mut Vec<Effect>) {
         let shown = Some((self.state(), self.engine.clone(), self.trouble()));
         if self.shown != shown {
@@ -470,12 +372,19 @@ impl Session {
         }
     }
 
+    #[cfg(test)]
+    fn positions_of_front(&self) -> [crate::SamplePos; 5] {
+        self.dictations.front().map(Dictation::positions).unwrap_or_default()
+    }
+
     /// What must hold after every event, whatever came before.
     #[cfg(test)]
     fn verify_invariants(&self) {
         for dictation in &self.dictations {
             let positions = dictation.positions();
-            assert!(positions.is_sorted(), "tape start, utterance, heard, sent, tape end: {positions:?}");
+            let [start, utterance, heard, sent, end] = positions;
+            assert!(start <= utterance && utterance <= end, "the utterance is on the tape: {positions:?}");
+            assert!([start, heard, sent, end].is_sorted(), "heard, sent, captured: {positions:?}");
         }
         let recording = self.dictations.iter().filter(|d| d.stopped.is_none()).count();
         assert!(recording <= 1, "{recording} dictations are recorded at once");

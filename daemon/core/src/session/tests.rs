@@ -4,10 +4,13 @@
 //! session did, in the same style. The invariants are verified after each one.
 //! The worker is honest here: it acknowledges what it was sent when it is told to.
 
+mod recovery;
+mod world;
+
 use super::*;
 use crate::hypothesis::{Hypothesis, UtteranceId, Word};
 use crate::time::samples_in_ms;
-use crate::wire::{EngineInfo, FaultKind, Step};
+use crate::wire::{Checkpoint, EngineInfo, FaultKind, FromWorker, Step, VERSION};
 use crate::{SamplePos, supervise};
 use proptest::prelude::*;
 
@@ -31,6 +34,8 @@ fn bench() -> Bench {
         stop_tail: Duration::from_millis(200),
         trailing_space: false,
         devices: vec!["cuda:0".into(), "cpu".into()],
+        unload_after: None,
+        smaller: None,
     };
     let mut bench = Bench {
         session: Session::new(taste),
@@ -80,7 +85,14 @@ impl Bench {
                     assert!(!self.candidate, "what is refused is gone");
                     format!("reject {why}")
                 }
-                Effect::Send(ToWorker::Begin { dictation, utterance, at, typed, .. }) => {
+                Effect::Send(ToWorker::Begin { dictation, at, checkpoint: Some(checkpoint), .. }) => {
+                    let (utterance, frozen) = postcard::from_bytes(&checkpoint.state).unwrap();
+                    self.told = Some((dictation, utterance, frozen));
+                    self.sent = at;
+                    assert_eq!((dictation, at), (checkpoint.dictation, checkpoint.at));
+                    format!("resume {}", at.0 / 16)
+                }
+                Effect::Send(ToWorker::Begin { dictation, utterance, at, typed, checkpoint: None }) => {
                     self.told = Some((dictation, utterance, typed.len() as u32));
                     self.sent = at;
                     format!("begin {}{}", at.0 / 16, typed.concat())
@@ -101,6 +113,7 @@ impl Bench {
                     assert_eq!(edit.erase, 0, "a dictation only ever inserts");
                     format!("type {:?}", edit.insert)
                 }
+                Effect::Skipped(Skipped { from, to, .. }) => format!("skip {}..{}", from.0 / 16, to.0 / 16),
                 Effect::Done(_, end) => format!("done {}", end.0 / 16),
                 Effect::PrepareTypist
                 | Effect::Decoded(..)
@@ -187,10 +200,25 @@ impl Bench {
                 self.told = None;
                 self.event(Event::WorkerGone(supervise::Ending::crashed("killed".into())));
             }
+            "killed" => {
+                self.told = None;
+                self.event(Event::WorkerGone(supervise::Ending::killed("signal 9".into())));
+            }
+            "checkpoint" => {
+                let Some((dictation, utterance, frozen)) = self.told else { return };
+                let at = SamplePos(samples_in_ms(ms())).min(self.sent);
+                let state = postcard::to_stdvec(&(utterance, frozen)).unwrap();
+                let message = FromWorker::Checkpoint(Checkpoint { dictation, at, state });
+                self.event(Event::Worker(message));
+            }
             "fault" => {
                 self.told = None;
-                let kind = if rest == "device" { FaultKind::Device } else { FaultKind::Model };
-                self.event(Event::WorkerGone(supervise::Ending { fault: Some(kind), message: rest.into() }));
+                let kind = match rest {
+                    "device" => FaultKind::Device,
+                    "memory" => FaultKind::Memory,
+                    _ => FaultKind::Model,
+                };
+                self.event(Event::WorkerGone(supervise::Ending::fault(kind, rest.into())));
             }
             "consider" => self.event(Event::Consider(vec!["cuda:0".into(), "cpu".into()])),
             "dismiss" => self.event(Event::Dismiss),
@@ -215,7 +243,8 @@ impl Bench {
         if !self.candidate {
             return;
         }
-        let gone = |fault| Event::CandidateGone(supervise::Ending { fault, message: news.into() });
+        let gone =
+            |fault| Event::CandidateGone(supervise::Ending { fault, killed: false, message: news.into() });
         let event = match news {
             "ready" => {
                 let info = EngineInfo { model: "new".into(), provider: "cpu".into(), ..engine() };
@@ -431,8 +460,8 @@ fn a_lost_microphone_is_told_until_audio_comes_again() {
 #[test]
 fn an_idle_session_has_no_deadline() {
     assert_eq!(run("ready").0.session.deadline(), None);
-    assert_eq!(run("ready · start · mic 100").0.session.deadline(), None);
-    assert!(run("ready · start · mic 100 · stop").0.session.deadline().is_some());
+    assert_eq!(run("ready · start · mic 100 · heard 100").0.session.deadline(), None);
+    assert!(run("ready · start · mic 100 · heard 100 · stop").0.session.deadline().is_some());
 }
 
 /// Names the model that dictates.
@@ -498,7 +527,7 @@ fn a_candidate_that_dies_after_it_was_ready_and_before_it_took_over_is_refused()
 fn a_candidate_that_hangs_is_given_up() {
     check("ready · consider · +299999", "");
     check("ready · consider · +300000", "drop · reject the model is not ready after 300 s");
-    check("ready · start · mic 100 · consider · candidate ready · +300000", "");
+    check("ready · start · mic 100 · heard 100 · consider · candidate ready · +300000", "");
 }
 
 #[test]
@@ -608,7 +637,11 @@ fn any_op() -> impl Strategy<Value = String> {
         Just("last 99999 e f"),
         Just("finished"),
         Just("crash"),
+        Just("killed"),
+        Just("checkpoint 300"),
+        Just("checkpoint 99999"),
         Just("fault device"),
+        Just("fault memory"),
         Just("typed"),
         Just("refused"),
         Just("step"),
