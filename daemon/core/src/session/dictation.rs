@@ -134,6 +134,7 @@ impl Dictation {
         if checkpoint.at > self.sent_to {
             return false;
         }
+        self.heard_to = self.heard_to.max(checkpoint.at);
         if checkpoint.at >= self.tape.start() {
             self.checkpoint = Some(checkpoint);
             self.trim();
