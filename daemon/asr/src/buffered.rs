@@ -14,8 +14,10 @@ use crate::latency::split;
 use crate::manifest::{Buffered, Family, Manifest};
 use crate::precision::read_back;
 use crate::vocab::{Vocabulary, Words};
-use crate::{AsrError, Belief, Recognizer, Settings};
+use crate::{AsrError, Belief, Recognizer, Settings, state};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
+use swictation_core::block;
 use swictation_core::policy::Policy;
 use swictation_core::wire::EngineInfo;
 use swictation_core::{SAMPLE_RATE, SamplePos};
@@ -34,6 +36,16 @@ struct OverWindow {
     /// Samples per encoder frame.
     frame: usize,
     info: EngineInfo,
+}
+
+/// What is held of an utterance.
+#[derive(Serialize, Deserialize)]
+struct Held {
+    #[serde(with = "block::bytes")]
+    ring: Vec<u8>,
+    #[serde(with = "block::bytes")]
+    decoder: Vec<u8>,
+    words: Words,
 }
 
 /// Loads a model of one of the `buffered` families.
@@ -219,5 +231,18 @@ impl Recognizer for OverWindow {
         }
         self.words.complete();
         Ok(self.words.belief(&self.tokens))
+    }
+
+    fn save(&self) -> Result<Vec<u8>, AsrError> {
+        let (ring, decoder) = (self.ring.save()?, self.decoder.save()?);
+        let held = Held { ring, decoder, words: self.words.clone() };
+        state::write("buffered recognizer", &held)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
+        let held: Held = state::read("buffered recognizer", state)?;
+        self.ring.restore(&held.ring)?;
+        self.decoder.restore(&held.decoder)?;
+        self.words.restore(held.words)
     }
 }

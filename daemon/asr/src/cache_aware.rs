@@ -12,15 +12,17 @@ mod setting;
 
 use crate::decoder::{Ctc, Decoder, Rnnt, Token};
 use crate::encoder::{CacheAwareEncoder, expect_pieces};
-use crate::features::{HOP, LogMel};
+use crate::features::{HOP, LogMel, Taken};
 use crate::graph::{Device, Runtime};
 use crate::manifest::{Family, Manifest, Normalize};
 use crate::precision::read_back;
 use crate::vocab::{Vocabulary, Words};
-use crate::{AsrError, Belief, Recognizer, Settings};
+use crate::{AsrError, Belief, Recognizer, Settings, state};
+use serde::{Deserialize, Serialize};
 use std::iter::repeat;
 use std::path::Path;
 use swictation_core::SamplePos;
+use swictation_core::block;
 use swictation_core::policy::Policy;
 use swictation_core::wire::EngineInfo;
 
@@ -37,6 +39,18 @@ pub struct CacheAware {
     frame_samples: u64,
     ended: bool,
     info: EngineInfo,
+}
+
+/// What is held of an utterance.
+#[derive(Serialize, Deserialize)]
+struct Held {
+    features: Taken,
+    #[serde(with = "block::bytes")]
+    encoder: Vec<u8>,
+    #[serde(with = "block::bytes")]
+    decoder: Vec<u8>,
+    words: Words,
+    ended: bool,
 }
 
 impl CacheAware {
@@ -190,6 +204,27 @@ impl Recognizer for CacheAware {
         while self.advance()? {}
         self.words.complete();
         Ok(self.words.belief(&self.tokens))
+    }
+
+    fn save(&self) -> Result<Vec<u8>, AsrError> {
+        let held = Held {
+            features: self.features.taken().clone(),
+            encoder: self.encoder.save()?,
+            decoder: self.decoder.save()?,
+            words: self.words.clone(),
+            ended: self.ended,
+        };
+        state::write("cache-aware recognizer", &held)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
+        let held: Held = state::read("cache-aware recognizer", state)?;
+        self.features.restore(held.features)?;
+        self.encoder.restore(&held.encoder)?;
+        self.decoder.restore(&held.decoder)?;
+        self.words.restore(held.words)?;
+        self.ended = held.ended;
+        Ok(())
     }
 }
 

@@ -4,7 +4,9 @@
 //! frozen when it says that the utterance is over. One that never says so would pile
 //! words up, so what was said [`LONGEST`] ago is let go of whatever follows.
 
-use crate::{AsrError, Belief, Recognizer};
+use crate::{AsrError, Belief, Recognizer, state};
+use serde::{Deserialize, Serialize};
+use swictation_core::block;
 use swictation_core::time::samples_in_ms;
 use swictation_core::wire::EngineInfo;
 use swictation_core::{SamplePos, Word};
@@ -21,6 +23,15 @@ pub(crate) struct Held {
     heard: SamplePos,
     /// Samples of a step.
     chunk: u64,
+}
+
+/// What is held of an utterance.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    #[serde(with = "block::bytes")]
+    inner: Vec<u8>,
+    words: Vec<Word>,
+    heard: SamplePos,
 }
 
 impl Held {
@@ -81,6 +92,18 @@ impl Recognizer for Held {
         let belief = self.inner.finish()?;
         Ok(self.hold(belief, true))
     }
+
+    fn save(&self) -> Result<Vec<u8>, AsrError> {
+        let (words, heard) = (self.words.clone(), self.heard);
+        state::write("held words", &Saved { inner: self.inner.save()?, words, heard })
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
+        let saved: Saved = state::read("held words", state)?;
+        self.inner.restore(&saved.inner)?;
+        (self.words, self.heard) = (saved.words, saved.heard);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -136,6 +159,13 @@ mod tests {
         }
         fn finish(&mut self) -> Result<Belief, AsrError> {
             Ok(Belief::default())
+        }
+        fn save(&self) -> Result<Vec<u8>, AsrError> {
+            state::write("speaker", &(self.heard, self.said))
+        }
+        fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
+            (self.heard, self.said) = state::read("speaker", state)?;
+            Ok(())
         }
     }
 

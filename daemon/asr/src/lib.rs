@@ -20,6 +20,7 @@ pub mod manifest;
 pub mod moonshine;
 pub mod precision;
 pub mod self_test;
+mod state;
 pub mod stream;
 pub mod vad;
 pub mod vocab;
@@ -56,6 +57,11 @@ pub enum AsrError {
     /// The model was loaded and then failed.
     #[error("the model failed: {0}")]
     Run(String),
+    /// The state of another recognizer cannot be gone on from.
+    #[error(
+        "the checkpoint cannot be used: {0}; the dictation has to begin again from audio, or with the model and the release that made the checkpoint"
+    )]
+    Checkpoint(String),
 }
 
 /// What the person asked of the recognizer; `None` leaves it to the model.
@@ -130,6 +136,18 @@ pub trait Recognizer {
     fn end(&mut self) {}
     /// Decodes what is left of the utterance and freezes every word.
     fn finish(&mut self) -> Result<Belief, AsrError>;
+    /// All that is held of the utterance and of what serves the next one as context.
+    ///
+    /// # Errors
+    /// `Run` when the device does not give it.
+    fn save(&self) -> Result<Vec<u8>, AsrError>;
+    /// Goes on exactly as the recognizer that saved `state`, in the place of
+    /// [`Recognizer::begin`]; both have the same model and settings.
+    ///
+    /// # Errors
+    /// `Checkpoint` when `state` cannot be read or belongs to another model or setting;
+    /// then only `begin` may follow. `Run` when the device does not take it.
+    fn restore(&mut self, state: &[u8]) -> Result<(), AsrError>;
 }
 
 /// Opens the model in `dir` on `device`, as its `manifest` says. The caller reads

@@ -5,7 +5,7 @@
 //! error that names the file, the line and the key.
 
 use crate::{AsrError, files};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -236,7 +236,7 @@ pub struct Aed {
 }
 
 /// When the token of an attention decoder may come out before all audio is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Policy {
     /// One token per chunk, after the first few.
     #[serde(rename = "wait-k")]

@@ -9,16 +9,20 @@
 //! While nobody speaks a bounded recognizer is not run at all; a short history
 //! is kept so that its utterance can begin before the detector was sure. A
 //! recognizer that streams without bound hears everything and is never ended
-//! before the dictation is; a model among those may say that an utterance is over. Memory is bounded by the recognizer's own window.
+//! before the dictation is; a model among those may say that an utterance is over.
+//! Memory is bounded by the recognizer's own window.
+
+mod checkpoint;
 
 use crate::vad::{FRAME, Vad};
 use crate::{AsrError, Belief, Recognizer};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Instant;
 use swictation_core::endpoint::{Edge, PRE_ROLL, RULES, Segmenter};
 use swictation_core::time::samples_in_ms;
 use swictation_core::wire::{FromWorker, Step};
-use swictation_core::{DictationId, Hypothesis, SamplePos, UtteranceId, Word};
+use swictation_core::{DictationId, Hypothesis, SamplePos, UtteranceId, Word, block};
 
 /// Missing audio up to this long is silence; after more, speech begins anew.
 const LONGEST_GAP: u64 = samples_in_ms(2_000);
@@ -39,15 +43,20 @@ pub struct Stream {
 }
 
 /// The state of one dictation.
+#[derive(Serialize, Deserialize)]
 struct Dictation {
+    /// Not written down: whoever goes on with the dictation says what it is called.
+    #[serde(skip)]
     id: DictationId,
     utterance: UtteranceId,
     /// Position after the last sample fed.
     end: SamplePos,
-    /// Samples that do not fill a frame yet.
+    /// Samples that do not fill a frame yet; none where a checkpoint is.
+    #[serde(skip)]
     partial: Vec<f32>,
     segmenter: Segmenter,
     /// What was heard before an onset, at most [`PRE_ROLL`] and a frame.
+    #[serde(with = "block::floats")]
     history: VecDeque<f32>,
     /// Where the utterance that the recognizer is in began.
     begun: Option<SamplePos>,
@@ -66,6 +75,8 @@ struct Dictation {
     /// The tail of the last hypothesis, to tell changes.
     tail: Vec<Word>,
     step: u32,
+    /// Where the last checkpoint was, or the dictation began.
+    checkpoint: SamplePos,
 }
 
 impl Stream {
@@ -105,6 +116,7 @@ impl Stream {
             resting: false,
             tail: Vec::new(),
             step: 0,
+            checkpoint: at,
         });
     }
 
@@ -148,22 +160,29 @@ impl Stream {
     }
 
     fn take_in(&mut self, dictation: &mut Dictation, mut pcm: &[f32], out: Out<'_>) -> Result<(), AsrError> {
-        if !dictation.sounded {
-            let silent = pcm.iter().take_while(|v| **v == 0.0).count();
-            dictation.sounded = silent < pcm.len();
-            dictation.end = dictation.end + silent as u64;
-            pcm = &pcm[silent..];
-        }
         while !pcm.is_empty() {
-            let (now, later) = pcm.split_at(pcm.len().min(FRAME - dictation.partial.len()));
-            dictation.partial.extend_from_slice(now);
-            dictation.end = dictation.end + now.len() as u64;
-            pcm = later;
-            if dictation.partial.len() == FRAME {
+            let utterance = dictation.utterance;
+            if !dictation.sounded {
+                let near = &pcm[..pcm.len().min(dictation.to_checkpoint())];
+                let silent = near.iter().take_while(|v| **v == 0.0).count();
+                dictation.sounded = silent < near.len();
+                dictation.end = dictation.end + silent as u64;
+                pcm = &pcm[silent..];
+            } else {
+                let (now, later) = pcm.split_at(pcm.len().min(FRAME - dictation.partial.len()));
+                dictation.partial.extend_from_slice(now);
+                dictation.end = dictation.end + now.len() as u64;
+                pcm = later;
+                if dictation.partial.len() < FRAME {
+                    return Ok(());
+                }
                 let frame = std::mem::take(&mut dictation.partial);
                 self.frame(dictation, &frame, false, out)?;
                 dictation.partial = frame;
                 dictation.partial.clear();
+            }
+            if dictation.to_checkpoint() == 0 || dictation.utterance != utterance {
+                self.checkpoint(dictation, out)?;
             }
         }
         Ok(())

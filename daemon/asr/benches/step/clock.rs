@@ -1,4 +1,4 @@
-//! The time spent inside calls of graphs, read off the spans around them.
+//! The time spent inside a span: what is around every call of a graph, or a checkpoint.
 
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,9 +7,6 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing::{Event, Metadata, Subscriber};
 
-/// What `graph` calls the span around every call of ONNX Runtime.
-const SPAN: &str = "run";
-
 /// A time span on the wall and on all processors together.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Times {
@@ -17,9 +14,12 @@ pub(crate) struct Times {
     pub(crate) processor: Duration,
 }
 
-/// Adds up the calls of graphs; clones share the sum.
-#[derive(Clone, Default)]
-pub(crate) struct Runs(Arc<Mutex<Sum>>);
+/// Adds up the spans of one name; clones share the sum.
+#[derive(Clone)]
+pub(crate) struct Runs {
+    name: &'static str,
+    sum: Arc<Mutex<Sum>>,
+}
 
 #[derive(Default)]
 struct Sum {
@@ -29,9 +29,9 @@ struct Sum {
 }
 
 impl Runs {
-    /// Watches every graph of this process from now on.
-    pub(crate) fn watch() -> Result<Self, SetGlobalDefaultError> {
-        let runs = Self::default();
+    /// Watches every span called `name` of this process from now on.
+    pub(crate) fn watch(name: &'static str) -> Result<Self, SetGlobalDefaultError> {
+        let runs = Self { name, sum: Arc::default() };
         tracing::subscriber::set_global_default(runs.clone())?;
         Ok(runs)
     }
@@ -41,21 +41,21 @@ impl Runs {
         self.with(|sum| *sum = Sum::default());
     }
 
-    /// The time inside calls of graphs and the number of calls.
+    /// The time inside such spans, and how many there were.
     pub(crate) fn read(&self) -> (Times, u64) {
         self.with(|sum| (sum.inside, sum.calls))
     }
 
     fn with<R>(&self, change: impl FnOnce(&mut Sum) -> R) -> R {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.sum.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Subscriber for Runs {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.is_span()
-            && metadata.name() == SPAN
-            && metadata.target().starts_with("swictation_asr::graph")
+            && metadata.name() == self.name
+            && metadata.target().starts_with("swictation_asr::")
     }
     fn new_span(&self, _: &Attributes<'_>) -> Id {
         Id::from_u64(1)

@@ -43,7 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     };
     let pcm = read(wav)?;
-    let runs = Runs::watch()?;
+    // What `graph` calls the span around every call of ONNX Runtime.
+    let runs = Runs::watch("run")?;
     let runtime = Runtime::open(&runtime_path())?;
     let manifest = Manifest::read(model)?;
     let device = Device::parse("cpu", threads)?;

@@ -133,6 +133,13 @@ impl Graphs {
         })
     }
 
+    /// Whether `value` can be the decoder's cache of so many tokens.
+    pub(super) fn is_cache(&self, value: &Value, tokens: usize) -> bool {
+        let (layers, width) = self.size;
+        let empty = self.mems.floats(&[layers, 1, tokens, width], vec![0.0; layers * tokens * width]);
+        empty.is_ok_and(|like| like.is_like(value))
+    }
+
     /// Encoder and decoder.
     pub(super) fn both(&self) -> [&Graph; 2] {
         [&self.encoder, &self.decoder]

@@ -18,13 +18,14 @@ use crate::graph::{Device, Runtime, Value};
 use crate::manifest::{Manifest, Policy};
 use crate::precision::read_back;
 use crate::vocab::{Vocabulary, Words};
-use crate::{AsrError, Belief, Recognizer, Settings};
+use crate::{AsrError, Belief, Recognizer, Settings, state};
 use geometry::Geometry;
 use graphs::Graphs;
 use policy::{Decode, Outcome, Rules, Transcript, Window};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
-use swictation_core::SamplePos;
 use swictation_core::wire::EngineInfo;
+use swictation_core::{SamplePos, block};
 
 /// An attention encoder-decoder that streams.
 pub struct Aed {
@@ -36,6 +37,13 @@ pub struct Aed {
     transcript: Transcript<Value>,
     words: Words,
     tokens: Vec<Token>,
+    place: Place,
+    info: EngineInfo,
+}
+
+/// Where in the utterance the recognizer is.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+struct Place {
     /// Samples of the utterance so far.
     heard: usize,
     /// Where in them the ring began.
@@ -45,7 +53,18 @@ pub struct Aed {
     /// The frame of the newest token: times never go back.
     newest: u64,
     ended: bool,
-    info: EngineInfo,
+}
+
+/// What is held of an utterance.
+#[derive(Serialize, Deserialize)]
+struct Held {
+    policy: Policy,
+    #[serde(with = "block::bytes")]
+    ring: Vec<u8>,
+    #[serde(with = "block::bytes")]
+    transcript: Vec<u8>,
+    words: Words,
+    place: Place,
 }
 
 impl Aed {
@@ -101,11 +120,7 @@ impl Aed {
             geometry,
             rules,
             vocabulary,
-            heard: 0,
-            origin: 0,
-            windows: 0,
-            newest: 0,
-            ended: false,
+            place: Place::default(),
             info,
         };
         new.rehearse()?;
@@ -134,13 +149,13 @@ impl Aed {
         let parts = self.geometry.parts();
         let size = view.parts.left + view.parts.chunk + view.parts.right;
         let end = match view.last {
-            true => self.heard,
-            false => self.origin + (self.windows + 1) * parts.chunk + parts.right,
+            true => self.place.heard,
+            false => self.place.origin + (self.place.windows + 1) * parts.chunk + parts.right,
         };
-        let begin = end - size;
+        let begin = end.saturating_sub(size);
         let (last, used) = (view.last, (view.parts.left + view.parts.chunk) / frame);
-        let whole = self.windows * chunk <= left;
-        self.windows += 1;
+        let whole = self.place.windows * chunk <= left;
+        self.place.windows += 1;
         // NeMo encodes these, too, and does nothing with them.
         if self.rules.waits(used, last) {
             return Ok(true);
@@ -149,14 +164,14 @@ impl Aed {
         let before = self.tokens.len();
         let outcome = self.decode(view, first, whole)?;
         for token in &mut self.tokens[before..] {
-            self.newest = self.newest.max(token.frame);
-            token.frame = self.newest;
+            self.place.newest = self.place.newest.max(token.frame);
+            token.frame = self.place.newest;
             self.words.push(*token, &self.vocabulary);
         }
         if let Outcome::Anew(from) = outcome {
             let said = (from.saturating_sub(first) as usize * frame).min(size);
             self.ring.begin_after(said);
-            (self.origin, self.windows) = (begin + said, 0);
+            (self.place.origin, self.place.windows) = (begin + said, 0);
             self.transcript.begin_anew(&self.rules);
             self.words.complete();
         }
@@ -200,14 +215,13 @@ impl Recognizer for Aed {
         self.ring.begin();
         self.transcript = Transcript::new(&self.rules);
         self.words = Words::new(at, self.geometry.frame as u64, typed.len());
-        (self.heard, self.origin, self.windows, self.newest) = (0, 0, 0, 0);
-        self.ended = false;
+        self.place = Place::default();
     }
 
     fn feed(&mut self, pcm: &[f32]) {
-        if !self.ended {
+        if !self.place.ended {
             self.ring.feed(pcm);
-            self.heard += pcm.len();
+            self.place.heard += pcm.len();
         }
     }
 
@@ -218,7 +232,7 @@ impl Recognizer for Aed {
 
     fn end(&mut self) {
         self.ring.end();
-        self.ended = true;
+        self.place.ended = true;
     }
 
     fn finish(&mut self) -> Result<Belief, AsrError> {
@@ -227,5 +241,28 @@ impl Recognizer for Aed {
         while self.advance()? {}
         self.words.complete();
         Ok(self.words.belief(&self.tokens))
+    }
+
+    fn save(&self) -> Result<Vec<u8>, AsrError> {
+        let held = Held {
+            policy: self.rules.policy,
+            ring: self.ring.save()?,
+            transcript: state::write("transcript", &self.transcript)?,
+            words: self.words.clone(),
+            place: self.place,
+        };
+        state::write("attention decoder", &held)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
+        let held: Held = state::read("attention decoder", state)?;
+        state::expect(held.policy == self.rules.policy, "the policy")?;
+        let transcript: Transcript<Value> = state::read("transcript", &held.transcript)?;
+        let fits = transcript.fits(&self.rules, |cache, tokens| self.graphs.is_cache(cache, tokens));
+        state::expect(fits, "the transcript")?;
+        self.ring.restore(&held.ring)?;
+        self.words.restore(held.words)?;
+        (self.transcript, self.place) = (transcript, held.place);
+        Ok(())
     }
 }

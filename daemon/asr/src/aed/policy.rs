@@ -10,6 +10,7 @@
 use crate::AsrError;
 use crate::decoder::Token;
 use crate::manifest::Policy;
+use serde::{Deserialize, Serialize};
 
 /// Tokens with the prompt that NeMo's buffer of 256 can take.
 const MOST_TOKENS: usize = 255;
@@ -77,6 +78,7 @@ pub(super) struct Rules {
 }
 
 /// What a decoder has said since it began, and what it keeps of it.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Transcript<C> {
     /// The prompt, then the tokens let out.
     tokens: Vec<u32>,
@@ -107,6 +109,16 @@ impl<C> Transcript<C> {
     pub(super) fn begin_anew(&mut self, rules: &Rules) {
         self.recent.drain(..self.recent.len().saturating_sub(LONGEST_REPETITION));
         (self.tokens, self.cache, self.said) = (rules.prompt.clone(), None, 0);
+    }
+
+    /// Whether a decoder under these `rules` can have come to this; `is_cache` says
+    /// whether a cache is one of so many tokens.
+    pub(super) fn fits(&self, rules: &Rules, is_cache: impl Fn(&C, usize) -> bool) -> bool {
+        let Some(said) = self.tokens.strip_prefix(rules.prompt.as_slice()) else { return false };
+        match &self.cache {
+            Some(cache) => !said.is_empty() && is_cache(cache, self.tokens.len() - 1),
+            None => said.is_empty(),
+        }
     }
 
     /// The tokens that the cache does not hold yet.

@@ -4,9 +4,9 @@
 //! of a chunk would be counted twice.
 
 use super::{Decoder, Token, best, row};
-use crate::AsrError;
 use crate::encoder::Encoded;
 use crate::graph::Graph;
+use crate::{AsrError, state};
 
 /// A CTC decoder; the scores are already in the encoder's output.
 pub struct Ctc {
@@ -41,6 +41,17 @@ impl Decoder for Ctc {
             self.last = id;
             self.frame += 1;
         }
+        Ok(())
+    }
+
+    fn save(&self) -> Result<Vec<u8>, AsrError> {
+        state::write("CTC decoder", &(self.last, self.frame))
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
+        let (last, frame): (usize, u64) = state::read("CTC decoder", state)?;
+        state::expect(last <= self.blank, "its last token")?;
+        (self.last, self.frame) = (last, frame);
         Ok(())
     }
 }

@@ -35,6 +35,16 @@ pub trait Decoder {
     fn begin(&mut self);
     /// Decodes the frames that follow those before and appends their tokens.
     fn decode(&mut self, encoded: &Encoded, tokens: &mut Vec<Token>) -> Result<(), AsrError>;
+    /// All that is held of the utterance.
+    ///
+    /// # Errors
+    /// `Run` when a tensor cannot be read.
+    fn save(&self) -> Result<Vec<u8>, AsrError>;
+    /// Goes on as the decoder that saved `state`.
+    ///
+    /// # Errors
+    /// `Checkpoint` when `state` is none of this model.
+    fn restore(&mut self, state: &[u8]) -> Result<(), AsrError>;
 }
 
 /// The best entry of one frame's scores and its probability among them.

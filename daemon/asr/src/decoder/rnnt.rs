@@ -10,11 +10,11 @@
 
 use super::joint::Joint;
 use super::{Decoder, Token, best, row};
-use crate::AsrError;
 use crate::encoder::{Encoded, Socket};
 use crate::graph::{Device, Graph, Runtime, Value};
 use crate::manifest::Manifest;
 use crate::vocab::Vocabulary;
+use crate::{AsrError, state};
 use std::path::Path;
 
 /// NeMo's `max_symbols`: a guard against a model that never says blank.
@@ -37,6 +37,9 @@ pub struct Rnnt {
     /// Tokens behind which the predictor begins anew.
     resets: Vec<u32>,
 }
+
+/// The state, the last token, the frame, and how many are ahead and symbols were.
+type Held<State> = (State, usize, u64, usize, usize);
 
 impl Rnnt {
     /// Loads the `decoder_joint` of `manifest`, or its `decoder` and `joiner`, which
@@ -142,6 +145,25 @@ impl Decoder for Rnnt {
         self.ahead = t - encoded.frames;
         self.state = Some(state);
         self.frame += encoded.frames as u64;
+        Ok(())
+    }
+
+    fn save(&self) -> Result<Vec<u8>, AsrError> {
+        let held: Held<_> = (&self.state, self.last, self.frame, self.ahead, self.symbols);
+        state::write("transducer", &held)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
+        let (state, last, frame, ahead, symbols): Held<Option<Vec<Value>>> =
+            state::read("transducer", state)?;
+        let first = self.joint.empty_state()?;
+        let tensors = state.as_ref().unwrap_or(&first);
+        let alike = tensors.len() == first.len() && tensors.iter().zip(&first).all(|(a, b)| a.is_like(b));
+        state::expect(alike, "the state of the predictor")?;
+        let farthest = self.durations.iter().max().map_or(0, |most| *most as usize);
+        let near = ahead <= farthest && symbols < MAX_SYMBOLS;
+        state::expect(last <= self.blank && near, "its last token")?;
+        (self.last, self.state, self.frame, self.ahead, self.symbols) = (last, state, frame, ahead, symbols);
         Ok(())
     }
 }

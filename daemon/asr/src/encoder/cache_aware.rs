@@ -7,10 +7,12 @@
 //! graph: a chunk of another size is only allowed at the end of the utterance.
 
 use super::{Encoded, Socket, expect_metadata, is_float, is_integer, metadata, wrong};
-use crate::AsrError;
 use crate::graph::{Device, Graph, Port, Recurrent, Runtime, Shapes, State, Value};
 use crate::manifest::Streaming;
+use crate::{AsrError, state};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
+use swictation_core::block;
 
 /// The encoder graph with the state of one utterance.
 pub struct CacheAwareEncoder {
@@ -19,6 +21,15 @@ pub struct CacheAwareEncoder {
     mels: usize,
     sockets: Sockets,
     /// Mel frames that a call to come still needs, one after the other.
+    pending: Vec<f32>,
+    ended: bool,
+}
+
+/// What is held of an utterance.
+#[derive(Serialize, Deserialize)]
+struct Held {
+    caches: Vec<Value>,
+    #[serde(with = "block::floats")]
     pending: Vec<f32>,
     ended: bool,
 }
@@ -111,6 +122,31 @@ impl CacheAwareEncoder {
         let encoded = self.run(window, frames, Recurrent::run)?;
         self.pending.drain(..(frames - history) * self.mels);
         Ok(Some(encoded))
+    }
+
+    /// All that is held of the utterance.
+    ///
+    /// # Errors
+    /// `Run` when the device does not give the caches.
+    pub fn save(&self) -> Result<Vec<u8>, AsrError> {
+        let (caches, pending) = (self.graph.state()?, self.pending.clone());
+        state::write("encoder", &Held { caches, pending, ended: self.ended })
+    }
+
+    /// Goes on as the encoder that saved `state`.
+    ///
+    /// # Errors
+    /// `Checkpoint` when `state` is none of this graph, `Run` when the device does not
+    /// take the caches.
+    pub fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
+        let held: Held = state::read("encoder", state)?;
+        let frames = held.pending.len() / self.mels;
+        let whole = held.pending.len().is_multiple_of(self.mels);
+        let fits = whole && frames >= self.streaming.pre_encode_frames as usize;
+        state::expect(fits, "the number of its mel frames")?;
+        self.graph.restore(&held.caches)?;
+        (self.pending, self.ended) = (held.pending, held.ended);
+        Ok(())
     }
 
     fn run(&mut self, window: Vec<f32>, frames: usize, call: Call) -> Result<Encoded, AsrError> {

@@ -17,6 +17,7 @@ use mel::MelBank;
 use realfft::num_complex::Complex32;
 use realfft::{RealFftPlanner, RealToComplex};
 use std::sync::Arc;
+pub(crate) use window::Taken;
 use window::Windower;
 
 /// Samples from one frame to the next.
@@ -35,7 +36,6 @@ pub struct LogMel {
     windower: Windower,
     spectrum: Spectrum,
     frame: Vec<f32>,
-    samples: u64,
 }
 
 /// One window's way from samples to log-mel, with its buffers.
@@ -68,7 +68,7 @@ impl LogMel {
             bank: MelBank::new(mels),
             transform,
         };
-        Ok(Self { mels, windower: Windower::new(), spectrum, frame: vec![0.0; FFT], samples: 0 })
+        Ok(Self { mels, windower: Windower::new(), spectrum, frame: vec![0.0; FFT] })
     }
 
     /// Values per frame.
@@ -79,15 +79,26 @@ impl LogMel {
     /// Begins a new utterance.
     pub fn reset(&mut self) {
         self.windower.reset();
-        self.samples = 0;
+    }
+
+    /// What is held of the utterance but the frames.
+    pub(crate) fn taken(&self) -> &Taken {
+        self.windower.taken()
+    }
+
+    /// Goes on with an utterance of which `taken` was held.
+    ///
+    /// # Errors
+    /// `Checkpoint` when it is of no utterance.
+    pub(crate) fn restore(&mut self, taken: Taken) -> Result<(), AsrError> {
+        self.windower.restore(taken)
     }
 
     /// Takes in samples (16 kHz mono, nominally -1 to 1) and appends every frame
     /// that became final to `out`, one after the other.
     pub fn feed(&mut self, pcm: &[f32], out: &mut Vec<f32>) {
-        let Self { windower, spectrum, frame, samples, .. } = self;
+        let Self { windower, spectrum, frame, .. } = self;
         windower.feed(pcm, frame, |window| spectrum.transform(window, out));
-        *samples += pcm.len() as u64;
     }
 
     /// Ends the utterance: the frames whose window reaches past the last sample,
@@ -95,7 +106,7 @@ impl LogMel {
     pub fn end(&mut self, out: &mut Vec<f32>) {
         let Self { windower, spectrum, frame, .. } = self;
         windower.end(frame, |window| spectrum.transform(window, out));
-        if self.samples > 0 {
+        if windower.taken().counts().0 > 0 {
             out.resize(out.len() + self.mels, 0.0);
         }
     }

@@ -8,9 +8,11 @@
 //! the normalisation over the window are a step's own work. Where the very last
 //! window begins between two frames, all of it is computed anew, once.
 
-use super::{HOP, LogMel};
-use crate::AsrError;
+use super::{HOP, LogMel, Taken};
 use crate::manifest::{Features, Normalize};
+use crate::{AsrError, state};
+use serde::{Deserialize, Serialize};
+use swictation_core::block;
 
 /// Frames at the front of a window that reach beyond it.
 const EDGE: usize = 2;
@@ -20,7 +22,7 @@ const EDGE_SAMPLES: usize = HOP + 200;
 const DEVIATION_GUARD: f64 = 1e-5;
 
 /// Sizes of the parts of the window, in samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parts {
     /// Audio before the chunk that is heard again.
     pub left: usize,
@@ -33,22 +35,45 @@ pub struct Parts {
 /// The window over one stream of samples.
 pub struct Ring {
     wanted: Parts,
-    /// What the window holds now.
-    there: Parts,
     normalize: Normalize,
     /// Frames of the whole stream, as if it had no end.
     stream: LogMel,
     /// For the frames at the edges.
     edge: LogMel,
+    held: Held,
+}
+
+/// What is held of the stream, but for what `Ring::stream` holds.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Held {
+    /// What the window holds now.
+    there: Parts,
     /// Frames of the stream from the one at `start` on.
+    #[serde(with = "block::floats")]
     frames: Vec<f32>,
+    #[serde(with = "block::floats")]
     audio: Vec<f32>,
     /// Position of `audio[0]` in the stream.
     start: u64,
     /// Samples behind the window.
+    #[serde(with = "block::floats")]
     coming: Vec<f32>,
     stepped: bool,
     ended: bool,
+}
+
+impl Held {
+    /// Whether a window of the sizes `wanted` can have come to this, of whose stream
+    /// `taken` is held.
+    fn fits(&self, taken: &Taken, wanted: Parts, mels: usize) -> bool {
+        let sum = |parts: Parts| parts.left.checked_add(parts.chunk)?.checked_add(parts.right);
+        let (samples, windows) = taken.counts();
+        let frames = windows.checked_sub(self.start / HOP as u64);
+        sum(self.there) == Some(self.audio.len())
+            && Some(self.audio.len()) <= sum(wanted)
+            && self.start.checked_add(self.audio.len() as u64) == Some(samples)
+            && frames.and_then(|frames| frames.checked_mul(mels as u64)) == Some(self.frames.len() as u64)
+    }
 }
 
 /// One window, ready for an encoder.
@@ -80,16 +105,10 @@ impl Ring {
         let stream = LogMel::new(features)?;
         Ok(Self {
             wanted,
-            there: Parts { left: 0, chunk: 0, right: 0 },
             normalize: features.normalize,
             edge: stream.clone(),
             stream,
-            frames: Vec::new(),
-            audio: Vec::new(),
-            start: 0,
-            coming: Vec::new(),
-            stepped: false,
-            ended: false,
+            held: Held::default(),
         })
     }
 
@@ -100,46 +119,63 @@ impl Ring {
 
     /// Begins a new stream.
     pub fn begin(&mut self) {
-        self.there = Parts { left: 0, chunk: 0, right: 0 };
         self.stream.reset();
-        self.frames.clear();
-        self.audio.clear();
-        self.coming.clear();
-        (self.start, self.stepped, self.ended) = (0, false, false);
+        self.held = Held::default();
     }
 
     /// Begins a new stream with what follows the first `samples` of the window.
     pub fn begin_after(&mut self, samples: usize) {
-        let mut rest = self.audio.split_off(samples.min(self.audio.len()));
-        rest.append(&mut self.coming);
-        let ended = self.ended;
+        let Held { mut audio, mut coming, ended, .. } = std::mem::take(&mut self.held);
+        let mut rest = audio.split_off(samples.min(audio.len()));
+        rest.append(&mut coming);
         self.begin();
-        (self.coming, self.ended) = (rest, ended);
+        (self.held.coming, self.held.ended) = (rest, ended);
+    }
+
+    /// All that is held of the stream.
+    ///
+    /// # Errors
+    /// Never in practice: it is plain data.
+    pub fn save(&self) -> Result<Vec<u8>, AsrError> {
+        state::write("window", &(self.stream.taken(), &self.held))
+    }
+
+    /// Goes on as the window that saved `state`.
+    ///
+    /// # Errors
+    /// `Checkpoint` when `state` is of no window of these sizes.
+    pub fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
+        let (taken, held): (Taken, Held) = state::read("window", state)?;
+        state::expect(held.fits(&taken, self.wanted, self.mels()), "its window")?;
+        self.stream.restore(taken)?;
+        self.held = held;
+        Ok(())
     }
 
     /// Takes in samples; one that is no number counts as silence.
     pub fn feed(&mut self, pcm: &[f32]) {
-        self.coming.extend(pcm.iter().map(|v| if v.is_finite() { *v } else { 0.0 }));
+        self.held.coming.extend(pcm.iter().map(|v| if v.is_finite() { *v } else { 0.0 }));
     }
 
     /// Nothing follows: what is left makes the last window.
     pub fn end(&mut self) {
-        self.ended = true;
+        self.held.ended = true;
     }
 
     /// The next window, when its audio is there and it is known whether more follows.
     pub fn step(&mut self) -> Option<View> {
         let Parts { left, chunk, right } = self.wanted;
-        let needed = if self.stepped { chunk } else { chunk + right };
-        let more = self.coming.len() > needed;
-        if !more && (!self.ended || self.coming.is_empty()) {
+        let held = &mut self.held;
+        let needed = if held.stepped { chunk } else { chunk + right };
+        let more = held.coming.len() > needed;
+        if !more && (!held.ended || held.coming.is_empty()) {
             return None;
         }
-        let samples: Vec<f32> = self.coming.drain(..needed.min(self.coming.len())).collect();
-        self.stream.feed(&samples, &mut self.frames);
-        self.audio.extend_from_slice(&samples);
-        self.stepped = true;
-        let there = &mut self.there;
+        let samples: Vec<f32> = held.coming.drain(..needed.min(held.coming.len())).collect();
+        self.stream.feed(&samples, &mut held.frames);
+        held.audio.extend_from_slice(&samples);
+        held.stepped = true;
+        let there = &mut held.there;
         there.left += there.chunk;
         there.right += samples.len();
         there.chunk = if more { chunk } else { there.right };
@@ -147,7 +183,7 @@ impl Ring {
         let surplus = (there.left + there.chunk + there.right).saturating_sub(left + chunk + right);
         there.left -= surplus.min(there.left);
         self.forget(surplus);
-        let length = self.audio.len() / HOP;
+        let length = self.held.audio.len() / HOP;
         // A deviation takes two frames; less than that is a click.
         (length >= 2).then(|| self.view(length, !more))
     }
@@ -155,25 +191,26 @@ impl Ring {
     /// Lets go of the oldest samples and of the frames that no window needs again.
     fn forget(&mut self, surplus: usize) {
         let mels = self.mels();
+        let held = &mut self.held;
         let frame = |sample: u64| sample / HOP as u64;
-        let passed = frame(self.start + surplus as u64) - frame(self.start);
-        self.audio.drain(..surplus.min(self.audio.len()));
-        self.frames.drain(..(passed as usize * mels).min(self.frames.len()));
-        self.start += surplus as u64;
+        let passed = frame(held.start + surplus as u64) - frame(held.start);
+        held.audio.drain(..surplus.min(held.audio.len()));
+        held.frames.drain(..(passed as usize * mels).min(held.frames.len()));
+        held.start += surplus as u64;
     }
 
     fn view(&mut self, length: usize, last: bool) -> View {
-        let mels = self.mels();
+        let (mels, held) = (self.mels(), &self.held);
         let mut frames = Vec::with_capacity((length + 2) * mels);
         self.edge.reset();
-        if self.start.is_multiple_of(HOP as u64) && self.audio.len() > EDGE_SAMPLES {
-            self.edge.feed(&self.audio[..EDGE_SAMPLES], &mut frames);
-            frames.extend_from_slice(&self.frames[(EDGE * mels).min(self.frames.len())..]);
+        if held.start.is_multiple_of(HOP as u64) && held.audio.len() > EDGE_SAMPLES {
+            self.edge.feed(&held.audio[..EDGE_SAMPLES], &mut frames);
+            frames.extend_from_slice(&held.frames[(EDGE * mels).min(held.frames.len())..]);
             // What the stream would end with here is the window's other edge.
             self.edge.clone_from(&self.stream);
             self.edge.end(&mut frames);
         } else {
-            self.edge.feed(&self.audio, &mut frames);
+            self.edge.feed(&held.audio, &mut frames);
             self.edge.end(&mut frames);
         }
         debug_assert_eq!(frames.len(), (length + 1) * mels);
@@ -181,7 +218,7 @@ impl Ring {
             normalise(&mut frames, mels, length);
         }
         let features = (0..mels).flat_map(|bin| frames[bin..].iter().step_by(mels).copied()).collect();
-        View { features, frames: length + 1, parts: self.there, last }
+        View { features, frames: length + 1, parts: held.there, last }
     }
 }
 

@@ -146,7 +146,7 @@ impl Recurrent {
         Ok(given)
     }
 
-    /// What the state is, on the processor; for those who check it.
+    /// What the state is, on the processor; of those who have made no call, the first.
     ///
     /// # Errors
     /// `Run` when it cannot be copied.
@@ -156,6 +156,22 @@ impl Recurrent {
             held.to(AllocationDevice::CPU, 0).map(Value)
         };
         self.states.iter().map(|pair| read(pair).map_err(run_error)).collect()
+    }
+
+    /// The next call gets `state`, each tensor of which has the type and the shape of
+    /// the first one.
+    ///
+    /// # Errors
+    /// `Checkpoint` when one has not, `Run` when it cannot be copied to the device.
+    pub fn restore(&mut self, state: &[Value]) -> Result<(), AsrError> {
+        let fits = |((known, _), value): (&(State, _), &Value)| known.first.is_like(value);
+        let all = state.len() == self.states.len() && self.states.iter().zip(state).all(fits);
+        crate::state::expect(all, "the state of the graph")?;
+        for ((_, places), value) in self.states.iter_mut().zip(state) {
+            value.0.copy_into(&mut places[0]).map_err(run_error)?;
+        }
+        self.current = Some(0);
+        Ok(())
     }
 
     /// The place that the next call writes the state to.

@@ -4,10 +4,10 @@
 //! is decoded anew and without regard to what is committed: a decoder that is
 //! made to continue a committed mistake makes more of them. What is committed is
 //! found again in the new hypothesis ([`align`]); the words behind it are the
-//! tail, from which the policy ([`Admission`], evidence by default) admits. At the end of the utterance the whole
-//! tail is committed. The policy sits here and not in the daemon because its
-//! decision feeds the next step: a process boundary inside that loop would make
-//! the text depend on scheduling.
+//! tail, from which the policy ([`Admission`], evidence by default) admits. At the end
+//! of the utterance the whole tail is committed. The policy sits here and not in the
+//! daemon because its decision feeds the next step: a process boundary inside that loop
+//! would make the text depend on scheduling.
 //!
 //! The model has no token times. A word's times are bounds: it ends no later
 //! than the audio heard when it first appeared, and words that appeared in the
@@ -22,7 +22,7 @@ mod utterance;
 use crate::graph::{Device, Graph, Runtime};
 use crate::manifest::Manifest;
 use crate::precision::read_back;
-use crate::{AsrError, Belief, Recognizer, Settings};
+use crate::{AsrError, Belief, Recognizer, Settings, state};
 use graphs::{Decode, Graphs, Token};
 use std::path::Path;
 use swictation_core::policy::{Admission, Agreement, Candidate, Evidence, Policy, key};
@@ -302,6 +302,18 @@ impl<D: Decode> Recognizer for Moonshine<D> {
         // adds nothing to it: a short last word must not go missing.
         utterance.forget_carried();
         self.advance(self.utterance.end, true)
+    }
+
+    fn save(&self) -> Result<Vec<u8>, AsrError> {
+        state::write("moonshine", &(&self.utterance, &self.policy))
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
+        let (utterance, policy): (Utterance, Admission) = state::read("moonshine", state)?;
+        state::expect(self.policy.is_like(&policy), "the policy")?;
+        state::expect(utterance.fits(self.chunk), "the utterance")?;
+        (self.utterance, self.policy) = (utterance, policy);
+        Ok(())
     }
 }
 

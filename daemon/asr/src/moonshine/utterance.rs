@@ -1,8 +1,9 @@
 //! What is known of the utterance that a recognizer is in: its window of audio,
 //! the words committed in it and the tail behind them, with their times.
 
+use serde::{Deserialize, Serialize};
 use swictation_core::policy::{key, matches};
-use swictation_core::{SamplePos, Word};
+use swictation_core::{SamplePos, Word, block};
 
 /// A word as it was decoded.
 pub(super) struct Said {
@@ -12,9 +13,10 @@ pub(super) struct Said {
 }
 
 /// The state of the current utterance.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Utterance {
     /// The window: the last `context` samples at most.
+    #[serde(with = "block::floats")]
     pub(super) audio: Vec<f32>,
     /// Position of `audio[0]`.
     pub(super) start: SamplePos,
@@ -38,12 +40,20 @@ pub(super) struct Utterance {
     pub(super) draft: Vec<u32>,
 }
 
+#[derive(Serialize, Deserialize)]
 pub(super) struct Committed {
     pub(super) key: String,
     pub(super) end: SamplePos,
 }
 
 impl Utterance {
+    /// Whether an utterance with a step every `chunk` samples can have come to this.
+    pub(super) fn fits(&self, chunk: u64) -> bool {
+        let audio = self.audio.len() as u64;
+        let next = self.due.since(self.heard);
+        self.start <= self.end && self.end.since(self.start) == audio && (1..=chunk).contains(&next)
+    }
+
     /// Goes on with the utterance's own audio alone.
     pub(super) fn forget_carried(&mut self) {
         self.trim(self.own);
@@ -91,7 +101,8 @@ impl Utterance {
                         None => known.max(self.heard.back(chunk)).min(heard),
                     };
                     let (until, to) = next.unwrap_or((old.len(), heard));
-                    let share = to.since(from) * letters(&keys[i..=i]) / letters(&keys[i..until]);
+                    let share =
+                        to.since(from).saturating_mul(letters(&keys[i..=i])) / letters(&keys[i..until]);
                     (from, from + share)
                 }
             };

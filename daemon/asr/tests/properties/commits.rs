@@ -50,7 +50,7 @@ fn committed(stream: &mut Stream, pcm: &[f32], cuts: &[usize], end: bool) -> Vec
 }
 
 /// A stream with the detector of the default model for families whose utterances end.
-fn stream(model: &str, settings: &Settings) -> Option<Stream> {
+pub(crate) fn stream(model: &str, settings: &Settings) -> Option<Stream> {
     let recognizer = open(model, settings)?.unwrap();
     let detector = match recognizer.info().unbounded {
         true => None,

@@ -6,6 +6,7 @@
 
 #![cfg(test)]
 
+mod checkpoints;
 mod commits;
 mod context;
 mod cuts;

@@ -6,9 +6,10 @@
 //! words on, so a word counts as agreed upon once it stood in the same place twice.
 
 use super::Candidate;
+use serde::{Deserialize, Serialize};
 
 /// Local agreement of two, over one utterance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Agreement {
     k: usize,
     /// The tail of the hypothesis before, from the committed words on.
@@ -19,6 +20,11 @@ impl Agreement {
     /// Agreement alone is the method; `k` words behind the newest are held back on top.
     pub fn new(k: u32) -> Self {
         Self { k: k as usize, before: Vec::new() }
+    }
+
+    /// Whether both hold back as many words.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.k == other.k
     }
 
     /// Forgets what was seen, for a new utterance.
