@@ -155,7 +155,7 @@ impl Ladder {
             };
         }
         match ending.fault {
-            Some(FaultKind::Model | FaultKind::Runtime | FaultKind::Protocol) => {
+            Some(FaultKind::Model | FaultKind::Runtime) => {
                 Next::GiveUp(ending.message.clone())
             }
             Some(FaultKind::Device) if doing == Doing::Loading => self.down(ending, doing, now),
@@ -163,7 +163,8 @@ impl Ladder {
                 self.hopeful[self.at] = true;
                 self.down(ending, doing, now)
             }
-            // A context that broke in mid-run breaks nothing in a fresh process.
+            // A context that broke in mid-run breaks nothing in a fresh process, and one that
+            // writes nonsense has lost its memory.
             _ => {
                 self.deaths += 1;
                 match self.deaths {
@@ -256,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_a_person_has_to_mend_is_not_retried() {
-        for kind in [FaultKind::Model, FaultKind::Runtime, FaultKind::Protocol] {
+        for kind in [FaultKind::Model, FaultKind::Runtime] {
             assert!(matches!(ladder().ended(&fault(kind), Loading, NOW), Next::GiveUp(_)));
         }
     }

@@ -175,7 +175,8 @@ impl Session {
         self.dictations.iter_mut().for_each(super::Dictation::restart);
         let device = self.ladder.device().to_owned();
         let next = self.ladder.ended(ending, doing, now);
-        if self.ladder.deaths() > 1
+        let unread = ending.fault == Some(FaultKind::Protocol);
+        if (unread || self.ladder.deaths() > 1)
             && let Some(front) = self.dictations.front_mut()
         {
             // The checkpoint itself may be what it does not get over.

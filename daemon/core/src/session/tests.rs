@@ -216,6 +216,7 @@ impl Bench {
                 let kind = match rest {
                     "device" => FaultKind::Device,
                     "memory" => FaultKind::Memory,
+                    "protocol" => FaultKind::Protocol,
                     _ => FaultKind::Model,
                 };
                 self.event(Event::WorkerGone(supervise::Ending::fault(kind, rest.into())));

@@ -42,6 +42,13 @@ fn a_checkpoint_that_is_not_got_over_is_forgotten() {
 }
 
 #[test]
+fn a_checkpoint_that_cannot_be_read_is_forgotten_at_once() {
+    let talk = "ready · start · mic 900 · think 500 one|two · checkpoint 600 · fault protocol";
+    check(talk, "spawn cuda:0");
+    check(&format!("{talk} · ready"), "begin 0 one · audio 0..500 · audio 500..900");
+}
+
+#[test]
 fn a_worker_that_holds_what_it_was_never_sent_is_replaced() {
     let (mut bench, _) = run("ready · start · mic 500");
     let dictation = bench.told.map(|t| t.0).unwrap();
