@@ -12,7 +12,7 @@ pub mod cache_aware;
 pub mod decoder;
 pub mod encoder;
 pub mod features;
-mod files;
+pub mod files;
 pub mod graph;
 mod hold;
 mod latency;

@@ -4,4 +4,5 @@
 pub mod life;
 pub mod limit;
 pub mod process;
+pub mod sandbox;
 pub mod serve;

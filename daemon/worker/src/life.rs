@@ -63,6 +63,12 @@ pub struct Args {
     /// Tell of every model step.
     #[arg(long)]
     pub steps: bool,
+    /// Go without the confinement of files, sockets and programs.
+    #[arg(long)]
+    pub no_sandbox: bool,
+    /// Be confined as for a dictation, say how on standard output, and end.
+    #[arg(long)]
+    pub confinement: bool,
 }
 
 /// Says hello, loads what `args` ask for, has it wrapped, and serves until `from` ends.

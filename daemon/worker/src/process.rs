@@ -1,20 +1,24 @@
 //! The process around a worker: its pipes, its log, its exit code.
 //!
 //! Nothing here knows what is recognised. The pipes are taken away from stdin and
-//! stdout before a native library is loaded, because those print when it pleases them.
+//! stdout before a native library is loaded, because those print when it pleases them,
+//! and the process is confined before it opens a model.
 
 use crate::life::{Args, Loaded, run};
+use crate::sandbox;
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::{BufReader, BufWriter, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::ExitCode;
 use swictation_asr::AsrError;
+use swictation_asr::graph::runtime_path;
 
 /// Lives as `args` say on stdin and stdout, with the recognizer that `wrap` makes of
 /// the loaded one.
 pub fn live(args: &Args, wrap: impl FnOnce(Loaded) -> Result<Loaded, AsrError>) -> ExitCode {
+    sandbox::keep_private();
     // One stray line on stdout would break the protocol.
-    let Ok((from, to)) = take_stdio() else { return ExitCode::FAILURE };
+    let Ok((from, mut to)) = take_stdio() else { return ExitCode::FAILURE };
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("SWICTATION_LOG")
@@ -24,6 +28,12 @@ pub fn live(args: &Args, wrap: impl FnOnce(Loaded) -> Result<Loaded, AsrError>) 
         .with_target(false)
         .without_time()
         .init();
+    let confine = || sandbox::enter(&args.model, &runtime_path(), args.device.starts_with("cuda"));
+    let confinement = (!args.no_sandbox).then(confine);
+    if args.confinement {
+        let text = confinement.map_or_else(|| "not confined".to_owned(), |held| held.to_string());
+        return if writeln!(to, "{text}").is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     match run(args, &mut BufReader::new(from), &mut BufWriter::new(to), wrap) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
