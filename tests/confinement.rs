@@ -10,9 +10,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::Command;
-use swictation_tests::programs::{
-    Daemon, Follower, Home, Ran, recording, root, run, runtime, silence, toy,
-};
+use swictation_tests::programs::{Daemon, Follower, Home, Ran, recording, root, run, runtime, silence, toy};
 use swictation_tests::{bus::Bus, need, program};
 
 /// What must be refused.
@@ -155,7 +153,10 @@ fn a_worker_of_the_daemon_gets_neither_its_session_nor_what_it_has_open() {
     assert!(environment.iter().any(|line| line.starts_with("ORT_DYLIB_PATH=")), "{ran:?}");
     for line in &environment {
         let name = line.split('=').next().unwrap_or_default();
-        assert!(!line.contains("theirs") && !name.starts_with("PULSE") && !name.starts_with("XDG_RUN"), "{line}");
+        assert!(
+            !line.contains("theirs") && !name.starts_with("PULSE") && !name.starts_with("XDG_RUN"),
+            "{line}"
+        );
     }
     let open: Vec<&str> =
         ran.err.lines().filter_map(|line| line.strip_prefix("intruder-descriptor: ")).collect();
@@ -217,7 +218,8 @@ fn a_daemon_that_crashes_leaves_no_core_and_what_it_makes_is_for_its_person_alon
     status.until("an engine", |line| line["engine"]["state"] == "ready");
     let about = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", daemon.pid())).unwrap();
     assert!(about("status").contains("Umask:\t0077"), "{}", about("status"));
-    let core = about("limits").lines().find(|line| line.starts_with("Max core file size")).unwrap().to_owned();
+    let core =
+        about("limits").lines().find(|line| line.starts_with("Max core file size")).unwrap().to_owned();
     assert_eq!(core.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{core}");
     // A program that takes crashes is given no page of the memory.
     assert_eq!(about("coredump_filter").trim(), "00000000");
@@ -226,7 +228,7 @@ fn a_daemon_that_crashes_leaves_no_core_and_what_it_makes_is_for_its_person_alon
     for line in ["Umask:\t0077", "NoNewPrivs:\t1", "Seccomp:\t2"] {
         assert!(of_worker.contains(line), "{line}: {of_worker}");
     }
-    let killed = run(Command::new("kill").args(["-SEGV", &daemon.pid().to_string()]));
+    let killed = run(Command::new("kill").args(["-ABRT", &daemon.pid().to_string()]));
     assert_eq!(killed.code, 0, "{killed:?}");
     daemon.ended();
     assert_eq!(cores(&home), [PathBuf::new(); 0]);
@@ -243,12 +245,12 @@ fn what_is_said_is_in_no_log_of_any_level_although_the_worker_dies_over_it() {
     let mut daemon = Daemon::start(&mut command);
     // Words are out, so more of them are under way.
     let mut typed = daemon.printed(20);
-    let died = run(Command::new("pkill").args(["-SEGV", "-P", &daemon.pid().to_string()]));
+    let died = run(Command::new("pkill").args(["-ABRT", "-P", &daemon.pid().to_string()]));
     assert_eq!(died.code, 0, "{died:?}");
     assert_eq!(daemon.ended(), 0);
     typed += &daemon.printed(0);
     let log = daemon.log();
-    assert!(log.contains("killed by signal 11") && log.contains("confined: "), "{log}");
+    assert!(log.contains("killed by signal 6") && log.contains("confined: "), "{log}");
     let words: Vec<&str> = typed.split_whitespace().filter(|word| word.len() > 3).collect();
     assert!(words.len() > 3, "{typed:?} is too little to look for");
     for word in words {

@@ -64,7 +64,7 @@ static void look_around(void) {
 
 __attribute__((constructor)) static void begin(void) {
     if (!getenv("SWICTATION_INTRUDER")) return;
-    if (getenv("SWICTATION_INTRUDER_CRASHES")) raise(SIGSEGV);
+    if (getenv("SWICTATION_INTRUDER_CRASHES")) *(volatile int *)8 = 1;
     look_around();
 
     opened("read-a-file-of-the-home", place("diary"), O_RDONLY);

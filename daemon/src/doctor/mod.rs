@@ -94,8 +94,10 @@ fn confinement(config: &Config, recipe: &Recipe) -> Finding {
     }
     let device = config.taste().devices.first().cloned().unwrap_or_default();
     match recipe.confinement(&device) {
-        Ok(told) if told.contains("not confined") => Finding::note("confinement", told),
-        Ok(told) => Finding::works("confinement", told),
+        Ok(told) if told.contains("not confined") => {
+            Finding::note("confinement", format!("the worker is {told}"))
+        }
+        Ok(told) => Finding::works("confinement", format!("the worker is {told}")),
         Err(why) => Finding::note("confinement", format!("no worker tells of it: {why}")),
     }
 }

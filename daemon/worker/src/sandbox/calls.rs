@@ -172,9 +172,8 @@ fn filter(rules: Rules, error: i32) -> Result<BpfProgram, BackendError> {
 
 /// A rule that all of these must meet: the number of an argument, and what it is.
 fn rule(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, BackendError> {
-    let condition = |(at, how, value): &(u8, SeccompCmpOp, u64)| {
-        SeccompCondition::new(*at, Dword, how.clone(), *value)
-    };
+    let condition =
+        |(at, how, value): &(u8, SeccompCmpOp, u64)| SeccompCondition::new(*at, Dword, how.clone(), *value);
     SeccompRule::new(conditions.iter().map(condition).collect::<Result<_, _>>()?)
 }
 

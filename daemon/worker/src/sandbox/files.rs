@@ -115,10 +115,7 @@ fn libraries(folder: &Path) -> Vec<PathBuf> {
 fn gpus(dev: &Path) -> Vec<PathBuf> {
     let is_gpu = |name: &str| name.starts_with("nvidia") || matches!(name, "dri" | "dxg");
     let entries = std::fs::read_dir(dev).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.file_name().to_str().is_some_and(is_gpu))
-        .map(|entry| entry.path())
-        .collect()
+    entries.filter(|entry| entry.file_name().to_str().is_some_and(is_gpu)).map(|entry| entry.path()).collect()
 }
 
 /// The folder that the daemon gives the driver for what it compiles. Without it every
@@ -188,7 +185,10 @@ mod tests {
             assert!(found.contains(&home.join(library)), "{library}: {found:?}");
         }
         assert!(!found.iter().any(|path| home.starts_with(path)), "{found:?}");
-        assert!(!found.iter().any(|path| path.ends_with("diary") || path.ends_with("a.sources")), "{found:?}");
+        assert!(
+            !found.iter().any(|path| path.ends_with("diary") || path.ends_with("a.sources")),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -207,7 +207,9 @@ mod tests {
     #[test]
     fn only_a_gpu_brings_devices_and_something_to_write() {
         let dev = tempfile::tempdir().unwrap();
-        for name in ["nvidia0", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "snd", "input", "uinput", "sda"] {
+        for name in
+            ["nvidia0", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "snd", "input", "uinput", "sda"]
+        {
             std::fs::write(dev.path().join(name), "").unwrap();
         }
         let mut found = gpus(dev.path());
