@@ -59,6 +59,12 @@ fn the_doctor_tells_what_works_and_what_keeps_one_from_dictating() {
     );
     says(&ran, "recognizer", "works", &["fp16; of its weights 99.9 % fp16", files[0], files[1], "on CPU"]);
     assert!(!all[1].1.contains("CUDA"), "{all:?}");
+    // How far depends on the kernel; that it is said, and what every kernel has, do not.
+    let confined = &said(&ran, "confinement")[0].1;
+    assert!(
+        confined.contains("confined: ") && confined.contains("sockets and programs (seccomp)"),
+        "{ran:?}"
+    );
     says(&ran, "microphone", "FAILS", &["\"default\" is not there", "pulseaudio", "alsa"]);
     says(&ran, "typing", "works", &["stdout"]);
     says(&ran, "session bus", "works", &["no daemon runs"]);
@@ -72,8 +78,9 @@ fn a_model_that_does_not_load_and_a_missing_bus_are_found_with_their_reasons() {
         return;
     }
     let home = Home::new();
-    home.configure("model = \"./nowhere\"\ndevice = \"cpu\"\n");
+    home.configure("model = \"./nowhere\"\ndevice = \"cpu\"\nsandbox = false\n");
     let ran = home.run("swictation", &["doctor"]);
+    says(&ran, "confinement", "note", &["none: sandbox = false"]);
     says(&ran, "recognizer", "FAILS", &["not on cpu", "nowhere/model.toml"]);
     says(&ran, "typing", "FAILS", &["x11"]);
     says(&ran, "session bus", "FAILS", &["no session bus"]);

@@ -12,6 +12,8 @@
 mod bad_input;
 // The default configuration says what the program does, and the README too.
 mod config_docs;
+// A worker in which something goes wrong does no harm.
+mod confinement;
 // What `swictation doctor` finds where parts are missing.
 mod doctor;
 // From the microphone to the text in a terminal, with nothing replaced.

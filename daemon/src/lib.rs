@@ -9,6 +9,7 @@ pub mod control;
 pub mod doctor;
 pub mod gpu;
 pub mod main_loop;
+pub mod private;
 pub mod settings;
 pub mod skipped;
 pub mod smaller;

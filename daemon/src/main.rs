@@ -12,7 +12,7 @@ use swictation_daemon::control::{dbus, notify};
 use swictation_daemon::main_loop::{MainLoop, Parts, Wake, channel};
 use swictation_daemon::transcript::Transcript;
 use swictation_daemon::worker::Recipe;
-use swictation_daemon::{doctor, settings, trial, typist};
+use swictation_daemon::{doctor, private, settings, trial, typist};
 
 /// Listens, has the speech recognised, and types it into the focused window.
 #[derive(Parser)]
@@ -99,6 +99,7 @@ fn main() -> ExitCode {
         .with_target(false)
         .without_time()
         .init();
+    private::keep();
     let code = match args.job {
         Some(Job::Transcribe(job)) => transcribe(job, &log),
         Some(Job::UseModel(job)) => use_model(job, &log),

@@ -7,7 +7,7 @@
 use crate::AsrError;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use swictation_onnx::Header;
 
 /// The largest `model.toml`, in bytes.
@@ -58,6 +58,47 @@ pub(crate) fn expect_inside(dir: &Path, path: &Path) -> Result<(), String> {
         return Err("is no regular file".to_owned());
     }
     Ok(())
+}
+
+/// How many folders deep a model's folder is looked through for links, and how many
+/// entries of each.
+const DEPTH: usize = 3;
+const ENTRIES: usize = 1000;
+
+/// Where the files of the model in `dir` lie after all links: what a process must be
+/// able to read that loads it, and of what is around the folder no more than the model
+/// names and [`expect_inside`] allows. Nothing for a folder that is not there.
+pub fn places(dir: &Path) -> Vec<PathBuf> {
+    let Ok(folder) = dir.canonicalize() else { return Vec::new() };
+    let mut found = vec![folder.clone()];
+    // What has no manifest is no model, whatever links are in it.
+    let Ok(manifest) = read_text(&folder.join("model.toml"), MANIFEST) else { return found };
+    found.extend(linked(&folder, Path::new(""), DEPTH));
+    // What is shared with models beside this one is named so, or it is not read.
+    let shared = manifest.split("\"../").skip(1).chain(manifest.split("'../").skip(1));
+    for name in shared.filter_map(|rest| rest.split(['"', '\'']).next()) {
+        let path = Path::new("..").join(name);
+        if expect_inside(&folder, &path).is_ok() {
+            found.extend(folder.join(path).canonicalize());
+        }
+    }
+    found
+}
+
+/// The files outside of the model in `dir` that links in its folder `below` lead to.
+fn linked(dir: &Path, below: &Path, depth: usize) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let entries = std::fs::read_dir(dir.join(below)).into_iter().flatten().flatten();
+    for entry in entries.take(ENTRIES) {
+        let path = below.join(entry.file_name());
+        let full = dir.join(&path);
+        if full.is_dir() && depth > 0 {
+            found.extend(linked(dir, &path, depth - 1));
+        } else if expect_inside(dir, &path).is_ok() {
+            found.extend(full.canonicalize().ok().filter(|real| !real.starts_with(dir)));
+        }
+    }
+    found
 }
 
 /// Reads a file of at most `limit` bytes.
@@ -143,7 +184,6 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::symlink;
-    use std::path::PathBuf;
 
     /// A models folder with a model, a file that models share, and one that is none of theirs.
     fn models() -> (tempfile::TempDir, PathBuf) {
@@ -211,6 +251,49 @@ mod tests {
         assert!(refused(&imported, "files/out").contains("is a link to"));
         symlink(folder.path(), imported.join("other")).unwrap();
         assert!(refused(&imported, "other/secret").contains("is a link to"));
+    }
+
+    #[test]
+    fn the_places_of_a_model_are_its_folder_what_it_names_above_and_where_its_links_lead() {
+        let (folder, model) = models();
+        let real = |path: &str| folder.path().join(path).canonicalize().unwrap();
+        fs::write(folder.path().join("models/other.txt"), "text").unwrap();
+        fs::write(folder.path().join("models/weights"), "text").unwrap();
+        fs::write(model.join("model.toml"), "v = { path = \"../vocab.txt\" }\ns = '../../secret'\n").unwrap();
+        symlink("../weights", model.join("w")).unwrap();
+        symlink(folder.path().join("secret"), model.join("out")).unwrap();
+        let mut found = places(&model);
+        found.sort();
+        assert_eq!(found, [real("models/a"), real("models/vocab.txt"), real("models/weights")]);
+        // Other names of the same folder are the same model.
+        symlink(&model, folder.path().join("linked")).unwrap();
+        for dir in [folder.path().join("linked"), model.join("../a/sub/..")] {
+            assert_eq!(places(&dir).len(), 3, "{}", dir.display());
+        }
+        assert_eq!(places(&folder.path().join("nowhere")), [PathBuf::new(); 0]);
+    }
+
+    #[test]
+    fn the_places_of_an_imported_model_and_of_a_hubs_cache_are_their_files() {
+        let (folder, model) = models();
+        let imported = folder.path().join("models/b");
+        fs::create_dir(&imported).unwrap();
+        fs::write(imported.join("model.toml"), "").unwrap();
+        symlink(&model, imported.join("files")).unwrap();
+        let found = places(&imported);
+        assert!(found.contains(&model.join("x").canonicalize().unwrap()), "{found:?}");
+        assert!(found.contains(&model.join("sub/x").canonicalize().unwrap()), "{found:?}");
+        let (blobs, snapshot) = (folder.path().join("m/blobs"), folder.path().join("m/snapshots/1/onnx"));
+        fs::create_dir_all(&blobs).unwrap();
+        fs::create_dir_all(&snapshot).unwrap();
+        for blob in ["abc", "other"] {
+            fs::write(blobs.join(blob), "text").unwrap();
+        }
+        fs::write(snapshot.join("model.toml"), "").unwrap();
+        symlink("../../../blobs/abc", snapshot.join("x")).unwrap();
+        let found = places(&snapshot);
+        assert!(found.contains(&blobs.join("abc").canonicalize().unwrap()), "{found:?}");
+        assert!(!found.iter().any(|path| path.ends_with("other")), "{found:?}");
     }
 
     #[test]

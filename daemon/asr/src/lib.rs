@@ -12,7 +12,7 @@ pub mod cache_aware;
 pub mod decoder;
 pub mod encoder;
 pub mod features;
-mod files;
+pub mod files;
 pub mod graph;
 mod hold;
 mod latency;
@@ -43,6 +43,9 @@ pub enum AsrError {
     /// The device cannot be used; another one may do.
     #[error("{0}")]
     Device(String),
+    /// The device has no room for the model now: it may have later, another may now.
+    #[error("there is not enough memory on the device: {0}; close what else uses it, or take a smaller model")]
+    Memory(String),
     /// A file of the model is missing, damaged or not what its manifest says.
     #[error("{}: {reason}", file.display())]
     Model {

@@ -21,6 +21,7 @@ struct ConfigFile {
     gpu_memory_mb: Option<i64>,
     tf32: Option<bool>,
     cuda_graph: Option<bool>,
+    sandbox: Option<bool>,
     context_seconds: Option<f64>,
     chunk_ms: Option<i64>,
     wait_k: Option<i64>,
@@ -49,6 +50,8 @@ pub struct Config {
     pub tf32: bool,
     /// Replay what a GPU does for a chunk in the place of starting each operator.
     pub cuda_graph: bool,
+    /// Keep the recognizer from files, sockets and programs that it has no use for.
+    pub sandbox: bool,
     /// Left context in seconds; `None`: 20, or what the model was exported with.
     pub context_seconds: Option<f32>,
     /// Audio per model step; `None`: what suits the model.
@@ -84,6 +87,7 @@ impl Default for Config {
             gpu_memory_mb: 0,
             tf32: false,
             cuda_graph: false,
+            sandbox: true,
             context_seconds: None,
             chunk_ms: None,
             wait_k: None,
@@ -191,6 +195,7 @@ impl ConfigFile {
                 .unwrap_or(defaults.gpu_memory_mb),
             tf32: self.tf32.unwrap_or(defaults.tf32),
             cuda_graph: self.cuda_graph.unwrap_or(defaults.cuda_graph),
+            sandbox: self.sandbox.unwrap_or(defaults.sandbox),
             context_seconds,
             chunk_ms: number("chunk_ms", self.chunk_ms, 40, 4000)?,
             wait_k: number("wait_k", self.wait_k, 0, 20)?,
@@ -287,6 +292,7 @@ mod tests {
             "wait_k = 2",
             "latency_ms = 560",
             "policy = \"hold\"",
+            "sandbox = false",
         ] {
             assert!(Config::default().needs_other_worker(&set(text)), "{text}");
         }

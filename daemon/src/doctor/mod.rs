@@ -26,6 +26,7 @@ pub fn examine(file: &Path, recipe: impl Fn(&Config) -> Recipe, mut tell: impl F
     tell(finding);
     tell(graphics());
     recognizer(&config, &recipe(&config), &mut tell);
+    tell(confinement(&config, &recipe(&config)));
     tell(microphone(&config.microphone));
     tell(typing(&config.typist));
     tell(bus());
@@ -64,11 +65,40 @@ fn recognizer(config: &Config, recipe: &Recipe, tell: &mut impl FnMut(Finding)) 
     for (i, device) in devices.iter().enumerate() {
         match trial::load(recipe, vec![device.clone()]) {
             Ok(info) => return tell(report::engine(&info)),
-            Err(why) if i + 1 < devices.len() => {
-                tell(Finding::note("recognizer", format!("not on {device}: {why}")));
+            Err(why) => {
+                let text = format!("not on {device}: {why}");
+                let finding = match i + 1 < devices.len() {
+                    true => Finding::note("recognizer", text),
+                    false => Finding::fails("recognizer", exit::MODEL, text),
+                };
+                tell(match works_unconfined(recipe, device) {
+                    true => finding.and(format!("with sandbox = false it works on {device}")),
+                    false => finding,
+                });
             }
-            Err(why) => tell(Finding::fails("recognizer", exit::MODEL, format!("not on {device}: {why}"))),
         }
+    }
+}
+
+/// Whether it is the confinement that keeps a model from a GPU: its driver is the one
+/// thing in a worker that nobody can know.
+fn works_unconfined(recipe: &Recipe, device: &str) -> bool {
+    let free = recipe.unconfined().filter(|_| device.starts_with("cuda"));
+    free.is_some_and(|free| trial::load(&free, vec![device.to_owned()]).is_ok())
+}
+
+/// Has a worker confine itself and say what this kernel gives for it.
+fn confinement(config: &Config, recipe: &Recipe) -> Finding {
+    if !config.sandbox {
+        return Finding::note("confinement", "none: sandbox = false");
+    }
+    let device = config.taste().devices.first().cloned().unwrap_or_default();
+    match recipe.confinement(&device) {
+        Ok(told) if told.contains("not confined") => {
+            Finding::note("confinement", format!("the worker is {told}"))
+        }
+        Ok(told) => Finding::works("confinement", format!("the worker is {told}")),
+        Err(why) => Finding::note("confinement", format!("no worker tells of it: {why}")),
     }
 }
 

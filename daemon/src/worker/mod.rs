@@ -6,6 +6,8 @@
 //! child that hangs fills its own queue. Dropping a [`Worker`] kills the child.
 //! Which device comes next is not decided here.
 
+mod environment;
+
 use std::io::{BufReader, BufWriter};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -45,6 +47,7 @@ pub struct Recipe {
     gpu_memory_mb: u32,
     tf32: bool,
     cuda_graph: bool,
+    sandbox: bool,
     context_seconds: Option<f32>,
     chunk_ms: Option<u32>,
     wait_k: Option<u32>,
@@ -56,7 +59,7 @@ impl Recipe {
     /// What the configuration asks for.
     pub fn new(program: PathBuf, model: PathBuf, config: &Config, steps: bool, log: &str) -> Self {
         let Config { threads, context_seconds, chunk_ms, wait_k, latency_ms, policy, .. } = *config;
-        let Config { gpu_memory_mb, tf32, cuda_graph, .. } = *config;
+        let Config { gpu_memory_mb, tf32, cuda_graph, sandbox, .. } = *config;
         Self {
             program,
             model,
@@ -66,11 +69,30 @@ impl Recipe {
             gpu_memory_mb,
             tf32,
             cuda_graph,
+            sandbox,
             context_seconds,
             chunk_ms,
             wait_k,
             latency_ms,
             policy,
+        }
+    }
+
+    /// The same for a worker that is not confined; none when this one is not.
+    pub fn unconfined(&self) -> Option<Self> {
+        self.sandbox.then(|| Self { sandbox: false, ..self.clone() })
+    }
+
+    /// How a worker on `device` is confined on this system, as it tells.
+    ///
+    /// # Errors
+    /// Why none could be asked.
+    pub fn confinement(&self, device: &str) -> Result<String, String> {
+        let asked = self.command(device).arg("--confinement").stdin(Stdio::null()).output();
+        let told = asked.map_err(|e| format!("{} cannot be started: {e}", self.program.display()))?;
+        match told.status.success() {
+            true => Ok(String::from_utf8_lossy(&told.stdout).trim().to_owned()),
+            false => Err(format!("{}: {}", told.status, String::from_utf8_lossy(&told.stderr).trim())),
         }
     }
 
@@ -89,20 +111,25 @@ impl Recipe {
         option("--latency-ms", self.latency_ms.map(|v| v.to_string()));
         option("--policy", self.policy.map(|v| v.as_str().to_owned()));
         command.args(["--gpu-memory-mb", &self.gpu_memory_mb.to_string()]);
-        for (flag, on) in [("--steps", self.steps), ("--tf32", self.tf32), ("--cuda-graph", self.cuda_graph)]
-        {
-            if on {
-                command.arg(flag);
-            }
-        }
+        let flags = [
+            ("--steps", self.steps),
+            ("--tf32", self.tf32),
+            ("--cuda-graph", self.cuda_graph),
+            ("--no-sandbox", !self.sandbox),
+        ];
+        command.args(flags.into_iter().filter_map(|(flag, on)| on.then_some(flag)));
+        command.env_clear().envs(environment::given(std::env::vars_os()));
         command.env("SWICTATION_LOG", &self.log);
         // Since 1.29 the official builds of ONNX Runtime report to their maker and
         // leave an identifier in the person's home, unless this is set from the start.
         command.env("ORT_DISABLE_TELEMETRY", "1");
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        // SAFETY: prctl is async-signal-safe and touches nothing of the parent.
+        // SAFETY: both calls are async-signal-safe and touch nothing of the parent.
         unsafe {
             command.pre_exec(|| {
+                // Whatever a library of the daemon left open, or whoever started it, stays
+                // with the daemon. A kernel that cannot is none that landlock is in.
+                libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
                 // The worker also ends when its stdin closes; this covers a
                 // worker that hangs while the daemon is killed.
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);

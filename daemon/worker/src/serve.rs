@@ -60,6 +60,7 @@ pub fn kind(error: &AsrError) -> FaultKind {
     match error {
         AsrError::Runtime(_) => FaultKind::Runtime,
         AsrError::Device(_) | AsrError::Run(_) => FaultKind::Device,
+        AsrError::Memory(_) => FaultKind::Memory,
         AsrError::Model { .. } | AsrError::Setting(_) => FaultKind::Model,
         AsrError::Checkpoint(_) => FaultKind::Protocol,
     }

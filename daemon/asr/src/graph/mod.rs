@@ -8,6 +8,7 @@
 //! it and not assumed.
 
 mod device;
+mod failure;
 mod placement;
 mod recurrent;
 mod runtime;
@@ -66,8 +67,8 @@ impl Graph {
     /// Loads `path` on `device`; its shapes may move.
     ///
     /// # Errors
-    /// `Device` when the execution provider cannot be had, `Model` when the file
-    /// cannot be read or is no valid model.
+    /// `Device` when the execution provider cannot be had, `Memory` when it has no room,
+    /// `Model` when the file cannot be read or is no valid model.
     pub fn open(runtime: &Runtime, path: &Path, device: Device) -> Result<Self, AsrError> {
         Self::open_as(runtime, path, device, Shapes::Moving)
     }
@@ -83,12 +84,12 @@ impl Graph {
         let mut builder = match device {
             Device::Cpu { .. } => built,
             Device::Cuda(cuda) => built.with_execution_providers([cuda.provider(shapes)]).map_err(|e| {
-                AsrError::Device(format!("device {device} cannot be used: {}; {WITHOUT_CUDA}", e.message()))
+                AsrError::of_device(format!("device {device} cannot be used: {}; {WITHOUT_CUDA}", e.message()))
             })?,
         };
         let session = builder.commit_from_file(path).map_err(|e| match device {
             Device::Cuda(_) if path.exists() => {
-                AsrError::Device(format!("{} does not load on device {device}: {e}", path.display()))
+                AsrError::of_device(format!("{} does not load on device {device}: {e}", path.display()))
             }
             _ => model(format!("{e}")),
         })?;
@@ -122,7 +123,7 @@ impl Graph {
             inputs.into_iter().map(|(name, value)| (name, SessionInputValue::from(&value.0))).collect();
         let span = run_span();
         let mut outputs =
-            self.session.run(inputs).map_err(|e| AsrError::Run(format!("{}: {e}", self.path.display())))?;
+            self.session.run(inputs).map_err(|e| AsrError::of_run(format!("{}: {e}", self.path.display())))?;
         drop(span);
         let taken: Vec<_> = wanted.iter().map(|name| outputs.remove(*name)).collect();
         drop(outputs);
@@ -273,5 +274,5 @@ fn run_span() -> tracing::span::EnteredSpan {
 }
 
 fn run_error<R>(e: ort::Error<R>) -> AsrError {
-    AsrError::Run(e.message().to_owned())
+    AsrError::of_run(e.message().to_owned())
 }

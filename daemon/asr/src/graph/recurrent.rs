@@ -100,7 +100,7 @@ impl Recurrent {
             }),
         };
         let path = self.graph.path.display();
-        let outputs = outputs.map_err(|e| AsrError::Run(format!("{path}: {}", e.message())))?;
+        let outputs = outputs.map_err(|e| AsrError::of_run(format!("{path}: {}", e.message())))?;
         self.graph.expect_finite(wanted, &outputs)?;
         self.current = Some(self.target());
         Ok(outputs)
@@ -113,7 +113,7 @@ impl Recurrent {
     /// `Model` naming the tensor that does not, `Run` when the graph fails.
     pub fn rehearse(&mut self, inputs: &[(&str, &Value)], wanted: &[&str]) -> Result<Vec<Value>, AsrError> {
         let path = &self.graph.path;
-        let fail = |e: ort::Error| AsrError::Run(format!("{}: {}", path.display(), e.message()));
+        let fail = |e: ort::Error| AsrError::of_run(format!("{}: {}", path.display(), e.message()));
         let mut binding = self.graph.session.create_binding().map_err(fail)?;
         let mut bind = || -> Result<(), ort::Error> {
             for (name, value) in inputs {
