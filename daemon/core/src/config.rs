@@ -30,6 +30,20 @@ struct ConfigFile {
     stop_tail_ms: Option<i64>,
     typist: Option<String>,
     trailing_space: Option<bool>,
+    recovery: Option<Recovery>,
+}
+
+/// Where a running dictation is kept, so that it outlives the daemon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recovery {
+    /// In the runtime folder, which is in memory: outlives the daemon.
+    #[default]
+    Memory,
+    /// In the state folder: outlives a power cut, too.
+    Disk,
+    /// Nowhere.
+    Off,
 }
 
 /// What holds.
@@ -67,6 +81,8 @@ pub struct Config {
     pub typist: String,
     /// End a dictation with a space.
     pub trailing_space: bool,
+    /// Where a running dictation is kept.
+    pub recovery: Recovery,
 }
 
 impl Default for Config {
@@ -87,6 +103,7 @@ impl Default for Config {
             stop_tail_ms: 200,
             typist: "auto".to_owned(),
             trailing_space: true,
+            recovery: Recovery::default(),
         }
     }
 }
@@ -134,6 +151,7 @@ impl Config {
             stop_tail_ms: next.stop_tail_ms,
             typist: next.typist.clone(),
             trailing_space: next.trailing_space,
+            recovery: next.recovery,
             ..self.clone()
         }
     }
@@ -188,6 +206,7 @@ impl ConfigFile {
                 .unwrap_or(defaults.stop_tail_ms),
             typist: named("typist", self.typist, defaults.typist)?,
             trailing_space: self.trailing_space.unwrap_or(defaults.trailing_space),
+            recovery: self.recovery.unwrap_or(defaults.recovery),
         })
     }
 }
@@ -251,6 +270,7 @@ mod tests {
             ("gpu_memory_mb = -1\n", ["gpu_memory_mb = -1", "0 to 1048576"]),
             ("model = \"\"\n", ["model", "empty"]),
             ("trailing_space = 1\n", ["line 1", "trailing_space"]),
+            ("recovery = \"tape\"\n", ["line 1", "`memory`"]),
             ("wait_k = 1\nwait_k = 2\n", ["line 2", "wait_k"]),
             ("wait_k\n", ["line 1", ""]),
         ] {
@@ -286,7 +306,7 @@ mod tests {
     #[test]
     fn what_only_the_daemon_uses_needs_no_other_worker() {
         let old = Config::parse("model = \"a\"\nwait_k = 2").unwrap();
-        let next = Config::parse("model = \"b\"\nmicrophone = \"usb\"\nstop_tail_ms = 0").unwrap();
+        let next = Config::parse("model = \"b\"\nmicrophone = \"usb\"\nrecovery = \"off\"").unwrap();
         assert!(old.needs_other_worker(&next));
         let held = old.with_taste_of(&next);
         assert!(!old.needs_other_worker(&held));

@@ -3,6 +3,7 @@
 use super::Published;
 use crate::compose::Composer;
 use crate::hypothesis::{DictationId, Hypothesis, UtteranceId, Word};
+use crate::journal::Past;
 use crate::tape::Tape;
 use crate::time::{Now, SAMPLE_RATE, SamplePos, samples_in_ms};
 use crate::wire::ToWorker;
@@ -53,6 +54,8 @@ pub(super) struct Dictation {
     heard_to: SamplePos,
     /// The furthest any worker came; audio sent again is not counted twice.
     decoded: SamplePos,
+    /// What [`Dictation::news`] told last: the utterance, its start, its words.
+    told: (UtteranceId, SamplePos, usize),
 }
 
 /// A word on its way to the window.
@@ -87,7 +90,37 @@ impl Dictation {
             sent_to: SamplePos(0),
             heard_to: SamplePos(0),
             decoded: SamplePos(0),
+            told: Default::default(),
         }
+    }
+
+    /// A dictation that a daemon before this one began, and how far it came.
+    pub(super) fn resume(&mut self, past: Past) {
+        self.composer = Composer::going_on(past.begun);
+        self.tape = Tape::starting_at(past.at);
+        (self.utterance, self.utterance_start) = (past.utterance, past.at);
+        self.settled = past.settled as usize;
+        self.typed = past.typed.into();
+        self.decoded = past.at;
+        // Its worker is gone, like one that died.
+        self.restart();
+    }
+
+    /// How far it is, when that has changed since this was asked last.
+    pub(super) fn news(&mut self) -> Option<Past> {
+        let now = (self.utterance, self.utterance_start, self.settled + self.typed.len());
+        (std::mem::replace(&mut self.told, now) != now).then(|| Past {
+            utterance: self.utterance,
+            at: self.utterance_start,
+            settled: self.settled as u32,
+            typed: self.typed.iter().cloned().collect(),
+            begun: self.composer.begun(),
+        })
+    }
+
+    /// Audio was recorded that no worker has brought to its end.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.utterance_start < self.tape.end()
     }
 
     /// Takes in captured audio, `dropped` lost samples before it.

@@ -4,6 +4,8 @@
 //! session did, in the same style. The invariants are verified after each one.
 //! The worker is honest here: it acknowledges what it was sent when it is told to.
 
+mod journal;
+
 use super::*;
 use crate::hypothesis::{Hypothesis, UtteranceId, Word};
 use crate::time::samples_in_ms;
@@ -24,6 +26,8 @@ struct Bench {
     window: String,
     capture: u32,
     done: Vec<String>,
+    /// What was recorded.
+    journal: Vec<Entry>,
 }
 
 fn bench() -> Bench {
@@ -42,6 +46,7 @@ fn bench() -> Bench {
         window: String::new(),
         capture: 0,
         done: Vec::new(),
+        journal: Vec::new(),
     };
     let mut out = Vec::new();
     bench.session.boot(&mut out);
@@ -102,6 +107,10 @@ impl Bench {
                     format!("type {:?}", edit.insert)
                 }
                 Effect::Done(_, end) => format!("done {}", end.0 / 16),
+                Effect::Record(entry) => {
+                    self.journal.push(entry);
+                    continue;
+                }
                 Effect::PrepareTypist
                 | Effect::Decoded(..)
                 | Effect::Committed(..)
