@@ -23,6 +23,11 @@ pub fn data_dir() -> PathBuf {
     base("XDG_DATA_HOME", ".local/share").join("swictation")
 }
 
+/// The folder for what is kept between two runs.
+pub fn state_dir() -> PathBuf {
+    base("XDG_STATE_HOME", ".local/state").join("swictation")
+}
+
 /// Where the configuration is unless the command line says otherwise.
 pub fn config_file() -> PathBuf {
     base("XDG_CONFIG_HOME", ".config").join("swictation/config.toml")
