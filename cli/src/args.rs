@@ -33,6 +33,8 @@ pub(crate) enum Verb {
     Quit,
     /// Print the words of an audio file; needs no daemon
     Transcribe(Transcribe),
+    /// Print what a daemon that was killed had not typed; needs no daemon
+    Recover(Recover),
     /// Try what is needed to dictate, say what works, and what is left to do
     Doctor,
     /// List, fetch, import, check, choose and remove models; needs no daemon
@@ -68,6 +70,14 @@ pub(crate) struct Transcribe {
     /// Feed the audio as fast as it was spoken
     #[arg(long)]
     realtime: bool,
+}
+
+/// How to recover. Read by swictationd; here it is only checked and explained.
+#[derive(Debug, Group)]
+pub(crate) struct Recover {
+    /// Keep the files, so that it can be done again
+    #[arg(long)]
+    keep: bool,
 }
 
 /// What to do with models.

@@ -2,12 +2,13 @@
 //!
 //! The way is one: [`audio`] → the session of `swictation_core` → [`worker`] and
 //! back → [`typist`], joined by [`main_loop`]. [`control`] brings commands in and
-//! takes the state out.
+//! takes the state out. [`journal`] keeps what a daemon that is killed still owes.
 
 pub mod audio;
 pub mod control;
 pub mod doctor;
 pub mod gpu;
+pub mod journal;
 pub mod main_loop;
 pub mod private;
 pub mod settings;

@@ -12,7 +12,7 @@ use swictation_daemon::control::{dbus, notify};
 use swictation_daemon::main_loop::{MainLoop, Parts, Wake, channel};
 use swictation_daemon::transcript::Transcript;
 use swictation_daemon::worker::Recipe;
-use swictation_daemon::{doctor, private, settings, trial, typist};
+use swictation_daemon::{doctor, journal, private, settings, trial, typist};
 
 /// Listens, has the speech recognised, and types it into the focused window.
 #[derive(Parser)]
@@ -44,11 +44,23 @@ struct Serve {
 enum Job {
     /// Write down a recording; needs no running daemon.
     Transcribe(Transcribe),
+    /// Print what a daemon that was killed had not typed, and recognise what it had not.
+    Recover(Recover),
     /// Load a model, and when that goes well choose it in config.toml; `swictation
     /// model use` does this where no daemon runs.
     UseModel(UseModel),
     /// Try what is needed to dictate and say what works.
     Doctor(Doctor),
+}
+
+#[derive(ClapArgs)]
+struct Recover {
+    /// Keep the files, so that it can be done again.
+    #[arg(long)]
+    keep: bool,
+    /// Read this configuration instead of ~/.config/swictation/config.toml.
+    #[arg(long)]
+    config: Option<PathBuf>,
 }
 
 #[derive(ClapArgs)]
@@ -102,6 +114,7 @@ fn main() -> ExitCode {
     private::keep();
     let code = match args.job {
         Some(Job::Transcribe(job)) => transcribe(job, &log),
+        Some(Job::Recover(job)) => recover(job, &log),
         Some(Job::UseModel(job)) => use_model(job, &log),
         Some(Job::Doctor(job)) => examine(job, &log),
         None => serve(args.serve, &log),
@@ -141,6 +154,11 @@ fn serve(args: Serve, log: &str) -> Outcome {
     let typist =
         typist::thread::spawn(config.typist.clone(), move |report| drop(typed.send(Wake::Typed(report))))
             .map_err(|e| (exit::FAILURE, format!("the system gives no thread: {e}")))?;
+    let kept = wakes.0.clone();
+    let journal = journal::Journal::start(journal::place(config.recovery), move |news| {
+        drop(kept.send(Wake::Journal(news)));
+    })
+    .map_err(|e| (exit::FAILURE, format!("the system gives no thread: {e}")))?;
     let changed = wakes.0.clone();
     if let Err(error) = settings::watch(&file, move || drop(changed.send(Wake::Configured))) {
         tracing::warn!("{} is not watched, changes count from the next start: {error}", file.display());
@@ -155,6 +173,8 @@ fn serve(args: Serve, log: &str) -> Outcome {
         source: args.source,
         typist: Some(typist),
         transcript: None,
+        journal: Some(journal),
+        past: None,
         bus,
         metrics,
         once: args.no_bus,
@@ -180,11 +200,34 @@ fn transcribe(job: Transcribe, log: &str) -> Outcome {
         source: Some(format!("wav:{}{pace}", job.file)),
         typist: None,
         transcript: Some(Transcript::new(std::io::stdout(), job.json)),
+        journal: None,
+        past: None,
         bus: None,
         metrics: Arc::default(),
         once: true,
     };
     Ok(MainLoop::new(parts, wakes).run())
+}
+
+fn recover(job: Recover, log: &str) -> Outcome {
+    let config = read(&job.config.unwrap_or_else(settings::config_file))?;
+    journal::recover::run(&journal::places(), job.keep, &mut |stretch| {
+        let parts = Parts {
+            recipe: recipe(&config, false, log),
+            config: config.clone(),
+            config_file: None,
+            typist_name: None,
+            source: None,
+            typist: None,
+            transcript: Some(Transcript::new(std::io::stdout(), false).going_on(stretch.owed.past.begun)),
+            journal: None,
+            past: Some(stretch),
+            bus: None,
+            metrics: Arc::default(),
+            once: true,
+        };
+        MainLoop::new(parts, channel()).run()
+    })
 }
 
 fn use_model(job: UseModel, log: &str) -> Outcome {

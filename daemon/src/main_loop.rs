@@ -12,6 +12,7 @@ use crate::audio::{AudioEvent, Capture};
 use crate::control::dbus::{self, Bus, Published};
 use crate::control::notify;
 use crate::gpu::{self, Nvml};
+use crate::journal::{Journal, News as Kept};
 use crate::transcript::Transcript;
 use crate::typist::thread::{Report, TypistThread};
 use crate::worker::{News, Recipe, Worker};
@@ -25,6 +26,7 @@ use std::time::Instant;
 use swictation_control::{Engine, EngineState, State, exit};
 use swictation_core::Now;
 use swictation_core::config::Config;
+use swictation_core::journal::Stretch;
 use swictation_core::session::{self, Command, Effect, Event, Microphone, Session, Skipped};
 
 /// Everything that can wake the program.
@@ -38,6 +40,8 @@ pub enum Wake {
     Worker(u32, News),
     /// The typist answers.
     Typed(Report),
+    /// The journal tells something.
+    Journal(Kept),
     /// The configuration file may have changed.
     Configured,
     /// The bus is gone.
@@ -62,6 +66,10 @@ pub struct Parts {
     pub typist: Option<TypistThread>,
     /// Writes what is committed.
     pub transcript: Option<Transcript<std::io::Stdout>>,
+    /// Writes down what is not typed yet.
+    pub journal: Option<Journal>,
+    /// A dictation that an earlier daemon began, in the place of a source.
+    pub past: Option<Stretch>,
     /// Takes commands and shows the state.
     pub bus: Option<Bus>,
     /// What `status --json` shows as metrics; kept current by the loop.
@@ -123,7 +131,9 @@ impl MainLoop {
         let mut effects = Vec::new();
         self.session.boot(&mut effects);
         self.perform(&mut effects);
-        if self.parts.once {
+        if let Some(stretch) = self.parts.past.take() {
+            self.resume(stretch);
+        } else if self.parts.once {
             self.handle(Event::Command(Command::Start));
         }
         let watchdog = notify::watchdog_interval();
@@ -149,8 +159,14 @@ impl MainLoop {
         }
         notify::stopping();
         self.captures.clear();
-        // What was committed is typed before the program ends.
+        // What was committed is typed before the program ends, and known to be.
         self.parts.typist = None;
+        while let Ok(wake) = self.inbox.try_recv() {
+            if let Wake::Typed(report) = wake {
+                self.handle(Event::Typed(report.id, report.result));
+            }
+        }
+        self.parts.journal = None;
         (self.worker.1, self.candidate.1) = (None, None);
         self.ended.unwrap_or(exit::OK)
     }
@@ -184,6 +200,7 @@ impl MainLoop {
                 self.handle(Event::Typed(report.id, report.result));
                 self.show_metrics();
             }
+            Wake::Journal(news) => self.kept(news),
             Wake::Configured => self.configured(),
             Wake::BusLost => {
                 tracing::error!("the session bus is gone, nobody can reach this daemon any more");
@@ -295,6 +312,11 @@ impl MainLoop {
                         typist.prepare();
                     }
                 }
+                Effect::Record(entry) => {
+                    if let Some(journal) = &self.parts.journal {
+                        journal.write(entry);
+                    }
+                }
                 Effect::Type(id, edit) => match &self.parts.typist {
                     Some(typist) => typist.send(id, edit),
                     None => drop(self.wakes.send(Wake::Typed(Report { id, result: Ok(()), typist: "none" }))),
@@ -314,6 +336,34 @@ impl MainLoop {
         let tell = move |event| drop(wakes.send(Wake::Heard(capture, event)));
         self.dictating_since = None;
         self.captures.insert(capture, Capture::start(source, tell));
+    }
+
+    /// Goes on with a dictation that an earlier daemon began, whose rest is there already.
+    fn resume(&mut self, stretch: Stretch) {
+        let mut effects = Vec::new();
+        self.session.resume(stretch.owed, self.now(), &mut effects);
+        let captures = effects.iter().find_map(|effect| match effect {
+            Effect::OpenMicrophone(capture) => Some(*capture),
+            _ => None,
+        });
+        effects.retain(|effect| !matches!(effect, Effect::OpenMicrophone(_)));
+        self.perform(&mut effects);
+        let Some(capture) = captures else { return };
+        for (dropped, pcm) in stretch.audio {
+            let captured = self.now();
+            self.handle(Event::Microphone(capture, Microphone::Block { pcm, captured, dropped }));
+        }
+        self.handle(Event::Microphone(capture, Microphone::Ended));
+    }
+
+    /// What becomes of a dictation if the daemon ends, and what became of an earlier one.
+    fn kept(&mut self, news: Kept) {
+        let mut effects = Vec::new();
+        match news {
+            Kept::Trouble(trouble) => self.session.journal_trouble(trouble, &mut effects),
+            Kept::Left(trouble) => self.session.leftover_trouble(trouble, &mut effects),
+        }
+        self.perform(&mut effects);
     }
 
     fn spawn(&mut self, recipe: &Recipe, device: &str) -> Numbered {

@@ -25,6 +25,12 @@ impl<W: Write> Transcript<W> {
         Self { to, json, composer: Composer::default(), text: String::new(), tokens: Vec::new() }
     }
 
+    /// A dictation that goes on, of which something was written or typed before.
+    #[must_use]
+    pub fn going_on(self, begun: bool) -> Self {
+        Self { composer: Composer::going_on(begun), ..self }
+    }
+
     /// Words were committed when audio up to `heard` had been heard.
     ///
     /// # Errors

@@ -44,7 +44,9 @@ pub enum AsrError {
     #[error("{0}")]
     Device(String),
     /// The device has no room for the model now: it may have later, another may now.
-    #[error("there is not enough memory on the device: {0}; close what else uses it, or take a smaller model")]
+    #[error(
+        "there is not enough memory on the device: {0}; close what else uses it, or take a smaller model"
+    )]
     Memory(String),
     /// A file of the model is missing, damaged or not what its manifest says.
     #[error("{}: {reason}", file.display())]

@@ -14,6 +14,16 @@ pub struct Composer {
 }
 
 impl Composer {
+    /// For a dictation of which something is typed already, or nothing.
+    pub fn going_on(begun: bool) -> Self {
+        Self { begun }
+    }
+
+    /// Something was typed.
+    pub fn begun(&self) -> bool {
+        self.begun
+    }
+
     /// The text to type for `word`, with the space that separates it from what
     /// this dictation typed before; empty when nothing of it can be typed.
     pub fn word(&mut self, word: &Word) -> String {

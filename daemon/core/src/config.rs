@@ -33,6 +33,20 @@ struct ConfigFile {
     trailing_space: Option<bool>,
     unload_seconds: Option<i64>,
     keep_skipped: Option<bool>,
+    recovery: Option<Recovery>,
+}
+
+/// Where a running dictation is kept, so that it outlives the daemon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recovery {
+    /// In the runtime folder, which is in memory: outlives the daemon.
+    #[default]
+    Memory,
+    /// In the state folder: outlives a power cut, too.
+    Disk,
+    /// Nowhere.
+    Off,
 }
 
 /// What holds.
@@ -76,6 +90,8 @@ pub struct Config {
     pub unload_seconds: u32,
     /// Audio that no worker gets over is kept in a file.
     pub keep_skipped: bool,
+    /// Where a running dictation is kept.
+    pub recovery: Recovery,
 }
 
 impl Default for Config {
@@ -99,6 +115,7 @@ impl Default for Config {
             trailing_space: true,
             unload_seconds: 0,
             keep_skipped: false,
+            recovery: Recovery::default(),
         }
     }
 }
@@ -151,6 +168,7 @@ impl Config {
             trailing_space: next.trailing_space,
             unload_seconds: next.unload_seconds,
             keep_skipped: next.keep_skipped,
+            recovery: next.recovery,
             ..self.clone()
         }
     }
@@ -209,6 +227,7 @@ impl ConfigFile {
             unload_seconds: number("unload_seconds", self.unload_seconds, 0, 86_400)?
                 .unwrap_or(defaults.unload_seconds),
             keep_skipped: self.keep_skipped.unwrap_or(defaults.keep_skipped),
+            recovery: self.recovery.unwrap_or(defaults.recovery),
         })
     }
 }
@@ -272,6 +291,7 @@ mod tests {
             ("gpu_memory_mb = -1\n", ["gpu_memory_mb = -1", "0 to 1048576"]),
             ("model = \"\"\n", ["model", "empty"]),
             ("trailing_space = 1\n", ["line 1", "trailing_space"]),
+            ("recovery = \"tape\"\n", ["line 1", "`memory`"]),
             ("wait_k = 1\nwait_k = 2\n", ["line 2", "wait_k"]),
             ("wait_k\n", ["line 1", ""]),
         ] {
@@ -308,7 +328,7 @@ mod tests {
     #[test]
     fn what_only_the_daemon_uses_needs_no_other_worker() {
         let old = Config::parse("model = \"a\"\nwait_k = 2").unwrap();
-        let next = Config::parse("model = \"b\"\nmicrophone = \"usb\"\nstop_tail_ms = 0").unwrap();
+        let next = Config::parse("model = \"b\"\nmicrophone = \"usb\"\nrecovery = \"off\"").unwrap();
         assert!(old.needs_other_worker(&next));
         let held = old.with_taste_of(&next);
         assert!(!old.needs_other_worker(&held));

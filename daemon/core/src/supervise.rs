@@ -155,9 +155,7 @@ impl Ladder {
             };
         }
         match ending.fault {
-            Some(FaultKind::Model | FaultKind::Runtime) => {
-                Next::GiveUp(ending.message.clone())
-            }
+            Some(FaultKind::Model | FaultKind::Runtime) => Next::GiveUp(ending.message.clone()),
             Some(FaultKind::Device) if doing == Doing::Loading => self.down(ending, doing, now),
             Some(FaultKind::Memory) if doing == Doing::Loading => {
                 self.hopeful[self.at] = true;

@@ -15,6 +15,11 @@ pub struct Tape {
 }
 
 impl Tape {
+    /// A tape that begins there; what comes before is not needed any more.
+    pub fn starting_at(start: SamplePos) -> Self {
+        Self { start, samples: VecDeque::new() }
+    }
+
     /// The first position that is retained.
     pub fn start(&self) -> SamplePos {
         self.start

@@ -10,6 +10,7 @@
 use super::MainLoop;
 use crate::control::dbus::Reply;
 use crate::control::notify;
+use crate::journal;
 use crate::settings;
 use crate::typist::thread;
 use crate::worker::Recipe;
@@ -46,6 +47,11 @@ impl MainLoop {
         notify::reloading();
         if self.parts.config.typist != config.typist {
             self.replace_typist(&config.typist);
+        }
+        if let Some(journal) =
+            self.parts.journal.as_ref().filter(|_| self.parts.config.recovery != config.recovery)
+        {
+            journal.keep_in(journal::place(config.recovery));
         }
         self.parts.config = self.parts.config.with_taste_of(&config);
         self.session.retaste(super::taste(&self.parts.config));

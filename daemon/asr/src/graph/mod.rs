@@ -84,7 +84,10 @@ impl Graph {
         let mut builder = match device {
             Device::Cpu { .. } => built,
             Device::Cuda(cuda) => built.with_execution_providers([cuda.provider(shapes)]).map_err(|e| {
-                AsrError::of_device(format!("device {device} cannot be used: {}; {WITHOUT_CUDA}", e.message()))
+                AsrError::of_device(format!(
+                    "device {device} cannot be used: {}; {WITHOUT_CUDA}",
+                    e.message()
+                ))
             })?,
         };
         let session = builder.commit_from_file(path).map_err(|e| match device {
@@ -122,8 +125,10 @@ impl Graph {
         let inputs: Vec<(&str, SessionInputValue<'_>)> =
             inputs.into_iter().map(|(name, value)| (name, SessionInputValue::from(&value.0))).collect();
         let span = run_span();
-        let mut outputs =
-            self.session.run(inputs).map_err(|e| AsrError::of_run(format!("{}: {e}", self.path.display())))?;
+        let mut outputs = self
+            .session
+            .run(inputs)
+            .map_err(|e| AsrError::of_run(format!("{}: {e}", self.path.display())))?;
         drop(span);
         let taken: Vec<_> = wanted.iter().map(|name| outputs.remove(*name)).collect();
         drop(outputs);

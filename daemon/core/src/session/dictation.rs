@@ -4,6 +4,7 @@ use super::Published;
 use super::engine::Heard;
 use crate::compose::Composer;
 use crate::hypothesis::{DictationId, Hypothesis, UtteranceId, Word};
+use crate::journal::{Owed, Past};
 use crate::tape::Tape;
 use crate::time::{Now, SAMPLE_RATE, SamplePos, samples_in_ms};
 use crate::wire::{Checkpoint, ToWorker};
@@ -60,6 +61,8 @@ pub(super) struct Dictation {
     again: bool,
     /// Where audio was last left out up to, and how often in a row.
     skipped: (SamplePos, u32),
+    /// What [`Dictation::news`] told last: the utterance, its start, its words.
+    told: (UtteranceId, SamplePos, usize),
 }
 
 /// A word on its way to the window.
@@ -97,7 +100,41 @@ impl Dictation {
             checkpoint: None,
             again: false,
             skipped: (SamplePos(0), 0),
+            told: Default::default(),
         }
+    }
+
+    /// A dictation that a daemon before this one began, and how far it came.
+    pub(super) fn resume(&mut self, owed: Owed) {
+        self.tape = Tape::starting_at(owed.needed());
+        let Owed { past, checkpoint, .. } = owed;
+        self.composer = Composer::going_on(past.begun);
+        // To this session it is its own.
+        let id = self.id;
+        self.checkpoint = checkpoint.map(|(_, checkpoint)| Checkpoint { dictation: id, ..checkpoint });
+        (self.utterance, self.utterance_start) = (past.utterance, past.at);
+        self.settled = past.settled as usize;
+        self.typed = past.typed.into();
+        self.decoded = past.at;
+        // Its worker is gone, like one that died.
+        self.restart();
+    }
+
+    /// How far it is, when that has changed since this was asked last.
+    pub(super) fn news(&mut self) -> Option<Past> {
+        let now = (self.utterance, self.utterance_start, self.settled + self.typed.len());
+        (std::mem::replace(&mut self.told, now) != now).then(|| Past {
+            utterance: self.utterance,
+            at: self.utterance_start,
+            settled: self.settled as u32,
+            typed: self.typed.iter().cloned().collect(),
+            begun: self.composer.begun(),
+        })
+    }
+
+    /// Audio was recorded that no worker has brought to its end.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.utterance_start < self.tape.end()
     }
 
     /// Takes in captured audio, `dropped` lost samples before it.
@@ -130,13 +167,13 @@ impl Dictation {
     /// Where a worker with an equal engine goes on. Audio behind it is kept, and so is
     /// audio behind the first word that is not settled, for a worker with another one.
     /// False when the worker was never sent what it claims to hold.
-    pub(super) fn keep(&mut self, checkpoint: Checkpoint) -> bool {
+    pub(super) fn keep(&mut self, checkpoint: &Checkpoint) -> bool {
         if checkpoint.at > self.sent_to {
             return false;
         }
         self.heard_to = self.heard_to.max(checkpoint.at);
         if checkpoint.at >= self.tape.start() {
-            self.checkpoint = Some(checkpoint);
+            self.checkpoint = Some(checkpoint.clone());
             self.trim();
         }
         true

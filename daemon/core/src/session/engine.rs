@@ -10,6 +10,7 @@
 use super::{Effect, Engine, Session, Skipped};
 use crate::Now;
 use crate::hypothesis::{DictationId, Hypothesis};
+use crate::journal::Entry;
 use crate::supervise::{Doing, Ending, Next};
 use crate::time::SAMPLE_RATE;
 use crate::wire::{self, EngineInfo, FaultKind, FromWorker, VERSION};
@@ -40,7 +41,7 @@ pub(super) struct Watch {
     /// The time of a step in the self-test.
     step: Duration,
     /// What made the checkpoints.
-    made_by: Option<EngineInfo>,
+    pub(super) made_by: Option<EngineInfo>,
     /// Why a device further down is used than the best.
     fell: String,
     /// How many seconds the text was behind when the worker began to catch up.
@@ -61,11 +62,15 @@ impl Session {
                 let Some(heard) = current.heard(up_to, resume) else {
                     return self.broken("acknowledged audio it was never sent", now, out);
                 };
+                let (dictation, capture, past) = (current.id, current.capture, current.news());
                 if heard.news {
                     self.ladder.progress();
                     self.watch.hangs = 0;
                 }
-                out.push(Effect::Decoded(current.capture, heard.decoded));
+                out.push(Effect::Decoded(capture, heard.decoded));
+                if let Some(past) = past {
+                    out.push(Effect::Record(Entry::Settled { dictation, past }));
+                }
                 if self.dictations.len() == 1 {
                     self.speaking = speech;
                 }
@@ -74,9 +79,13 @@ impl Session {
             FromWorker::Hypothesis(hypothesis) => self.hypothesis(&hypothesis, now, out),
             FromWorker::Checkpoint(checkpoint) => {
                 let current = self.dictations.front_mut().filter(|d| d.id == checkpoint.dictation);
-                if current.is_some_and(|current| !current.keep(checkpoint)) {
-                    self.broken("holds audio it was never sent", now, out);
+                let Some(current) = current else { return };
+                if !current.keep(&checkpoint) {
+                    return self.broken("holds audio it was never sent", now, out);
                 }
+                let dictation = checkpoint.dictation;
+                let made = self.watch.made_by.clone().map(|engine| (engine, checkpoint));
+                out.push(Effect::Record(Entry::Checkpoint { dictation, made }));
             }
             FromWorker::Finished { dictation } => self.finished(dictation, now, out),
             // The end of the process follows and carries the fault.
@@ -139,8 +148,9 @@ impl Session {
         let Some(commits) = dictation.commit(hypothesis, now) else {
             return self.broken("sent a hypothesis that does not follow from its last", now, out);
         };
+        let past = dictation.news().map(|past| (dictation.id, past));
         if commits.is_empty() {
-            return;
+            return super::settled(past, out);
         }
         for commit in &commits {
             self.metrics.hypothesis_to_committed.add(now - commit.appeared);
@@ -150,7 +160,7 @@ impl Session {
         let spoken = commits.iter().filter_map(|c| c.spoken).collect();
         let words = commits.into_iter().map(|c| c.word).collect();
         out.push(Effect::Committed(words, hypothesis.heard_to));
-        self.type_text(text, spoken, None, now, out);
+        self.type_text(text, past, spoken, None, now, out);
     }
 
     fn finished(&mut self, id: DictationId, now: Now, out: &mut Vec<Effect>) {
@@ -160,7 +170,8 @@ impl Session {
         let Some(done) = self.dictations.pop_front() else { return };
         self.ladder.progress();
         let end = done.composer.end(self.taste.trailing_space).to_owned();
-        self.type_text(end, Vec::new(), done.stopped, now, out);
+        self.type_text(end, None, Vec::new(), done.stopped, now, out);
+        out.push(Effect::Record(Entry::End { dictation: done.id }));
         out.push(Effect::Done(done.id, done.end()));
     }
 
@@ -216,8 +227,9 @@ impl Session {
             mark.trim()
         );
         let (dictation, over) = (front.id, front.is_over());
+        let past = front.news().map(|past| (dictation, past));
         out.push(Effect::Skipped(Skipped { dictation, from, to, pcm }));
-        self.type_text(mark, Vec::new(), None, now, out);
+        self.type_text(mark, past, Vec::new(), None, now, out);
         if over {
             self.finished(dictation, now, out);
         }

@@ -1,6 +1,7 @@
 //! What can happen and what can be done: two closed lists.
 
 use crate::hypothesis::{DictationId, Word};
+use crate::journal::Entry;
 use crate::supervise::Ending;
 use crate::wire::{EngineInfo, FromWorker, Step, ToWorker};
 use crate::{Edit, Now, SamplePos};
@@ -91,6 +92,8 @@ pub enum Effect {
     Send(ToWorker),
     /// Open the typist now, so that the first word does not wait for it.
     PrepareTypist,
+    /// Write down what happened, before what follows is done.
+    Record(Entry),
     /// Type, and report under this number.
     Type(u64, Edit),
     /// Words were committed when audio up to the position had been heard.

@@ -20,6 +20,7 @@ mod event;
 mod tests;
 
 use crate::hypothesis::DictationId;
+use crate::journal::{Entry, Owed, Past};
 use crate::metrics::Metrics;
 use crate::supervise::Ladder;
 use crate::time::samples_in_ms;
@@ -103,6 +104,10 @@ struct Troubles {
     configuration: String,
     /// A model that was asked for is not in use.
     model: String,
+    /// What is dictated now would not outlive the daemon.
+    journal: String,
+    /// A daemon before this one has left something that was not typed.
+    leftover: String,
 }
 
 impl Session {
@@ -143,14 +148,14 @@ impl Session {
             Event::Command(Command::Toggle) if self.recording() => self.stop(now),
             Event::Command(Command::Toggle) => self.start(now, out),
             Event::Command(Command::Cancel) => self.cancel(out),
-            Event::Microphone(capture, news) => self.microphone(capture, news, now),
+            Event::Microphone(capture, news) => self.microphone(capture, news, now, out),
             Event::Worker(message) => self.worker(message, now, out),
             Event::WorkerGone(ending) => self.worker_gone(&ending, now, out),
             Event::Consider(devices) => self.consider(devices, now, out),
             Event::Dismiss => self.dismiss(out),
             Event::Candidate(message) => self.candidate(message, out),
             Event::CandidateGone(ending) => self.candidate_gone(&ending, now, out),
-            Event::Typed(id, result) => self.typed(id, result, now),
+            Event::Typed(id, result) => self.typed(id, result, now, out),
             Event::Tick => {}
         }
         self.settle(now, out);
@@ -185,6 +190,8 @@ impl Session {
             &self.trouble.speech,
             &self.trouble.microphone,
             &self.trouble.typing,
+            &self.trouble.journal,
+            &self.trouble.leftover,
         ];
         all.into_iter().filter(|t| !t.is_empty()).cloned().collect::<Vec<_>>().join("; ")
     }
@@ -205,6 +212,32 @@ impl Session {
     /// or with an empty text.
     pub fn model_trouble(&mut self, text: String, out: &mut Vec<Effect>) {
         self.trouble.model = text;
+        self.publish(out);
+    }
+
+    /// Says that what is dictated would not outlive the daemon, or with an empty text
+    /// that it would again.
+    pub fn journal_trouble(&mut self, text: String, out: &mut Vec<Effect>) {
+        self.trouble.journal = text;
+        self.publish(out);
+    }
+
+    /// Says that a daemon before this one has left something that was not typed, until
+    /// the next dictation or with an empty text.
+    pub fn leftover_trouble(&mut self, text: String, out: &mut Vec<Effect>) {
+        self.trouble.leftover = text;
+        self.publish(out);
+    }
+
+    /// Starts with a dictation that a daemon before this one began, as far as it came;
+    /// the microphone delivers the rest of it.
+    pub fn resume(&mut self, owed: Owed, now: Now, out: &mut Vec<Effect>) {
+        self.start(now, out);
+        if let Some(dictation) = self.dictations.back_mut() {
+            self.watch.made_by = owed.checkpoint.as_ref().map(|(engine, _)| engine.clone());
+            dictation.resume(owed);
+        }
+        self.pump(now, out);
         self.publish(out);
     }
 
@@ -233,7 +266,11 @@ impl Session {
         self.trouble.speech.clear();
         // Whoever dictates with the old model has seen that the new one is not in use.
         self.trouble.model.clear();
-        self.dictations.push_back(Dictation::new(DictationId(self.dictated), self.captures, now));
+        // And that there is something to give back; `recover` still finds it.
+        self.trouble.leftover.clear();
+        let dictation = DictationId(self.dictated);
+        self.dictations.push_back(Dictation::new(dictation, self.captures, now));
+        out.push(Effect::Record(Entry::Begin { dictation }));
         out.push(Effect::OpenMicrophone(self.captures));
         out.push(Effect::PrepareTypist);
         if matches!(self.engine, Engine::Failed(_)) && self.candidate.is_none() {
@@ -258,6 +295,7 @@ impl Session {
             out.push(Effect::Send(ToWorker::Forget));
         }
         self.dictations.clear();
+        out.push(Effect::Record(Entry::Forgotten));
         self.untyped.clear();
         self.trouble.typing.clear();
     }
@@ -268,7 +306,7 @@ impl Session {
         }
     }
 
-    fn microphone(&mut self, capture: u32, news: Microphone, now: Now) {
+    fn microphone(&mut self, capture: u32, news: Microphone, now: Now, out: &mut Vec<Effect>) {
         // A capture that belongs to no dictation was cancelled.
         let Some(dictation) = self.dictations.iter_mut().find(|d| d.capture == capture) else { return };
         match news {
@@ -288,6 +326,8 @@ impl Session {
                         LONGEST_WAIT / samples_in_ms(60_000)
                     );
                 }
+                let (dictation, at) = (dictation.id, dictation.end().back(pcm.len() as u64));
+                out.push(Effect::Record(Entry::Audio { dictation, at, pcm }));
             }
             Microphone::Silent(true) => {
                 self.trouble.microphone =
@@ -303,9 +343,11 @@ impl Session {
         }
     }
 
+    /// Types text, and records with it how far its words bring a dictation.
     fn type_text(
         &mut self,
         text: String,
+        past: Option<(DictationId, Past)>,
         spoken: Vec<Now>,
         stopped: Option<Now>,
         now: Now,
@@ -313,18 +355,20 @@ impl Session {
     ) {
         let text = std::mem::take(&mut self.untyped) + &text;
         if text.is_empty() {
-            return;
+            return settled(past, out);
         }
         self.edits += 1;
+        out.push(Effect::Record(Entry::Text { edit: self.edits, text: text.clone(), past }));
         out.push(Effect::Type(self.edits, Edit { erase: 0, insert: text.clone() }));
         self.typing.push_back(Typing { id: self.edits, text, committed: now, spoken, stopped });
     }
 
-    fn typed(&mut self, id: u64, result: Result<(), String>, now: Now) {
+    fn typed(&mut self, id: u64, result: Result<(), String>, now: Now, out: &mut Vec<Effect>) {
         let Some(at) = self.typing.iter().position(|t| t.id == id) else { return };
         let Some(done) = self.typing.remove(at) else { return };
         match result {
             Ok(()) => {
+                out.push(Effect::Record(Entry::Typed { edit: id }));
                 self.trouble.typing.clear();
                 self.metrics.committed_to_typed.add(now - done.committed);
                 done.spoken.iter().for_each(|spoken| self.metrics.spoken_to_typed.add(now - *spoken));
@@ -333,6 +377,7 @@ impl Session {
                 }
             }
             Err(why) => {
+                out.push(Effect::Record(Entry::Refused { edit: id, characters: 0 }));
                 self.untyped.push_str(&done.text);
                 self.trouble.typing = format!(
                     "{why}; {} characters are kept and typed with the next words",
@@ -359,6 +404,11 @@ impl Session {
         if matches!(self.engine, Engine::Failed(_)) && self.candidate.is_none() {
             while self.dictations.front().is_some_and(|d| d.complete) {
                 let Some(done) = self.dictations.pop_front() else { return };
+                let (dictation, unheard) = (done.id, done.is_unheard());
+                out.push(Effect::Record(match unheard {
+                    true => Entry::Unheard { dictation },
+                    false => Entry::End { dictation },
+                }));
                 out.push(Effect::Done(done.id, done.end()));
             }
         }
@@ -395,4 +445,9 @@ impl Session {
             );
         }
     }
+}
+
+/// Records how far a dictation is, where no text goes with it.
+fn settled(past: Option<(DictationId, Past)>, out: &mut Vec<Effect>) {
+    out.extend(past.map(|(dictation, past)| Effect::Record(Entry::Settled { dictation, past })));
 }

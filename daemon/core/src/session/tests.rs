@@ -4,6 +4,7 @@
 //! session did, in the same style. The invariants are verified after each one.
 //! The worker is honest here: it acknowledges what it was sent when it is told to.
 
+mod journal;
 mod recovery;
 mod world;
 
@@ -27,6 +28,8 @@ struct Bench {
     window: String,
     capture: u32,
     done: Vec<String>,
+    /// What was recorded.
+    journal: Vec<Entry>,
 }
 
 fn bench() -> Bench {
@@ -47,6 +50,7 @@ fn bench() -> Bench {
         window: String::new(),
         capture: 0,
         done: Vec::new(),
+        journal: Vec::new(),
     };
     let mut out = Vec::new();
     bench.session.boot(&mut out);
@@ -115,6 +119,10 @@ impl Bench {
                 }
                 Effect::Skipped(Skipped { from, to, .. }) => format!("skip {}..{}", from.0 / 16, to.0 / 16),
                 Effect::Done(_, end) => format!("done {}", end.0 / 16),
+                Effect::Record(entry) => {
+                    self.journal.push(entry);
+                    continue;
+                }
                 Effect::PrepareTypist
                 | Effect::Decoded(..)
                 | Effect::Committed(..)
