@@ -1,5 +1,6 @@
 //! What can happen and what can be done: two closed lists.
 
+use super::{Away, Made};
 use crate::hypothesis::{DictationId, Word};
 use crate::supervise::Ending;
 use crate::wire::{EngineInfo, FromWorker, Step, ToWorker};
@@ -8,8 +9,12 @@ use crate::{Edit, Now, SamplePos};
 /// Everything that can happen.
 #[derive(Debug)]
 pub enum Event {
-    /// A person, through the bus or a signal.
+    /// A person, just now.
     Command(Command),
+    /// A person, through a program that may have taken its time; when it was made.
+    Called(Command, Made),
+    /// The person, or the machine, goes or comes back.
+    Away(Away),
     /// The microphone opened for this capture.
     Microphone(u32, Microphone),
     /// The current worker spoke.
@@ -97,6 +102,8 @@ pub enum Effect {
     Committed(Vec<Word>, SamplePos),
     /// A model step, when the worker was asked to tell of them.
     Stepped(Step),
+    /// Nothing is under way any more: the machine may sleep.
+    MaySleep,
     /// A dictation is over; the length of its audio.
     Done(DictationId, SamplePos),
     /// What people see has changed: [`Session::state`], `engine`, `trouble`.

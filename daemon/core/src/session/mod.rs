@@ -12,6 +12,8 @@
 //! the next one is recorded meanwhile, so that stopping and starting in quick
 //! succession costs no word.
 
+mod away;
+mod calls;
 mod candidate;
 mod dictation;
 mod event;
@@ -22,7 +24,11 @@ use crate::hypothesis::DictationId;
 use crate::metrics::Metrics;
 use crate::supervise::{Ending, Ladder, Next};
 use crate::wire::{self, EngineInfo, FromWorker, ToWorker, VERSION};
-use crate::{Edit, Now};
+use crate::{Edit, Now, SamplePos};
+use away::Absence;
+pub use away::Away;
+pub use calls::Made;
+use calls::{Calls, Place};
 use candidate::Candidate;
 pub use candidate::LOADING;
 use dictation::Dictation;
@@ -45,6 +51,8 @@ pub struct Taste {
 /// The owner of all state.
 pub struct Session {
     taste: Taste,
+    calls: Calls,
+    absence: Absence,
     engine: Engine,
     ladder: Ladder,
     candidate: Option<Candidate>,
@@ -59,6 +67,8 @@ pub struct Session {
     typing: VecDeque<Typing>,
     /// Text that could not be typed; it goes before the next.
     untyped: String,
+    /// Nothing may be typed now; it is kept.
+    held: bool,
     speaking: bool,
     metrics: Metrics,
     trouble: Troubles,
@@ -95,6 +105,8 @@ impl Session {
         Self {
             ladder: Ladder::new(taste.devices.clone()),
             taste,
+            calls: Calls::default(),
+            absence: Absence::default(),
             engine: Engine::Failed("not started".to_owned()),
             candidate: None,
             dictations: VecDeque::new(),
@@ -104,6 +116,7 @@ impl Session {
             edits: 0,
             typing: VecDeque::new(),
             untyped: String::new(),
+            held: false,
             speaking: false,
             metrics: Metrics::default(),
             trouble: Troubles::default(),
@@ -121,12 +134,10 @@ impl Session {
     /// Takes in one event.
     pub fn handle(&mut self, event: Event, now: Now, out: &mut Vec<Effect>) {
         match event {
-            Event::Command(Command::Start) => self.start(now, out),
-            Event::Command(Command::Stop) => self.stop(now),
-            Event::Command(Command::Toggle) if self.recording() => self.stop(now),
-            Event::Command(Command::Toggle) => self.start(now, out),
-            Event::Command(Command::Cancel) => self.cancel(out),
-            Event::Microphone(capture, news) => self.microphone(capture, news, now),
+            Event::Command(command) => self.called(command, self.calls.last(), now, out),
+            Event::Called(command, made) => self.called(command, made, now, out),
+            Event::Away(away) => self.away(away, now, out),
+            Event::Microphone(capture, news) => self.microphone(capture, news, now, out),
             Event::Worker(message) => self.worker(message, now, out),
             Event::WorkerGone(ending) => self.worker_gone(&ending, now, out),
             Event::Consider(devices) => self.consider(devices, now, out),
@@ -138,6 +149,7 @@ impl Session {
         }
         self.settle(now, out);
         self.pass_deadlines(now, out);
+        self.rest(out);
         self.pump(out);
         self.publish(out);
     }
@@ -201,14 +213,39 @@ impl Session {
         self.taste = taste;
     }
 
-    fn recording(&self) -> bool {
-        self.dictations.back().is_some_and(|d| d.stopped.is_none())
+    /// The call since which is being recorded, if anything is.
+    fn recording(&self) -> Option<Place> {
+        self.dictations.back().filter(|d| d.stopped.is_none()).map(|d| d.since)
     }
 
-    fn start(&mut self, now: Now, out: &mut Vec<Effect>) {
-        if self.recording() {
+    /// Does what all calls want in the order in which they were made, this one included.
+    fn called(&mut self, command: Command, made: Made, now: Now, out: &mut Vec<Effect>) {
+        let begins = matches!(command, Command::Start | Command::Toggle);
+        if begins && self.recording().is_none() && !self.present(now, out) {
             return;
         }
+        let place = self.calls.take_in(command, made);
+        if command == Command::Cancel {
+            self.cancel_before(place, out);
+        }
+        match (self.recording(), self.calls.wanted()) {
+            (Some(since), Some(wanted)) if since >= wanted => {
+                // It only was begun by another call than it seemed.
+                if let Some(dictation) = self.dictations.back_mut() {
+                    dictation.since = wanted;
+                }
+            }
+            (None, None) => {}
+            (_, wanted) => {
+                self.stop(now);
+                if let Some(since) = wanted {
+                    self.start(since, now, out);
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, since: Place, now: Now, out: &mut Vec<Effect>) {
         self.close_microphone(out);
         self.captures += 1;
         self.dictated += 1;
@@ -217,7 +254,8 @@ impl Session {
         self.trouble.microphone.clear();
         // Whoever dictates with the old model has seen that the new one is not in use.
         self.trouble.model.clear();
-        self.dictations.push_back(Dictation::new(DictationId(self.dictated), self.captures, now));
+        self.metrics.dictations += 1;
+        self.dictations.push_back(Dictation::new(DictationId(self.dictated), self.captures, since, now));
         out.push(Effect::OpenMicrophone(self.captures));
         out.push(Effect::PrepareTypist);
         if matches!(self.engine, Engine::Failed(_)) && self.candidate.is_none() {
@@ -231,6 +269,18 @@ impl Session {
         if let Some(dictation) = self.dictations.back_mut() {
             dictation.stopped.get_or_insert(now);
         }
+    }
+
+    /// Cancels what had been begun when the call was made.
+    fn cancel_before(&mut self, place: Place, out: &mut Vec<Effect>) {
+        let later = self.dictations.iter().position(|d| d.since > place);
+        let kept = later.map(|at| self.dictations.split_off(at)).unwrap_or_default();
+        let open = self.open.take_if(|open| kept.iter().any(|d| d.capture == *open));
+        if kept.is_empty() || !self.dictations.is_empty() {
+            self.cancel(out);
+        }
+        self.dictations = kept;
+        self.open = self.open.or(open);
     }
 
     fn cancel(&mut self, out: &mut Vec<Effect>) {
@@ -249,9 +299,10 @@ impl Session {
         }
     }
 
-    fn microphone(&mut self, capture: u32, news: Microphone, now: Now) {
+    fn microphone(&mut self, capture: u32, news: Microphone, now: Now, out: &mut Vec<Effect>) {
         // A capture that belongs to no dictation was cancelled.
-        let Some(dictation) = self.dictations.iter_mut().find(|d| d.capture == capture) else { return };
+        let Some(at) = self.dictations.iter().position(|d| d.capture == capture) else { return };
+        let dictation = &mut self.dictations[at];
         match news {
             Microphone::Block { pcm, captured, dropped } => {
                 if !dictation.live {
@@ -271,8 +322,18 @@ impl Session {
             Microphone::Lost(why) => self.trouble.microphone = why,
             Microphone::Ended => {
                 dictation.complete = true;
-                dictation.stopped.get_or_insert(now);
+                if dictation.stopped.replace(dictation.stopped.unwrap_or(now)).is_none() {
+                    // A file ends by itself, and what is asked for later is asked of an idle session.
+                    self.calls.take_in(Command::Stop, self.calls.last());
+                }
                 self.open = self.open.filter(|open| *open != capture);
+                // What nothing was captured of needs no worker.
+                if !dictation.begun()
+                    && dictation.end() == SamplePos(0)
+                    && let Some(done) = self.dictations.remove(at)
+                {
+                    out.push(Effect::Done(done.id, SamplePos(0)));
+                }
             }
         }
     }
@@ -368,9 +429,19 @@ impl Session {
         if text.is_empty() {
             return;
         }
+        if self.held {
+            self.untyped = text;
+            return;
+        }
         self.edits += 1;
         out.push(Effect::Type(self.edits, Edit { erase: 0, insert: text.clone() }));
         self.typing.push_back(Typing { id: self.edits, text, committed: now, spoken, stopped });
+    }
+
+    /// From now on nothing is typed, or what was kept is typed now.
+    fn hold_typing(&mut self, held: bool, now: Now, out: &mut Vec<Effect>) {
+        self.held = held;
+        self.type_text(String::new(), Vec::new(), None, now, out);
     }
 
     fn typed(&mut self, id: u64, result: Result<(), String>, now: Now) {
@@ -430,7 +501,7 @@ impl Session {
     /// When the microphone that was stopped is to be closed.
     fn tail_end(&self) -> Option<Now> {
         let open = self.open?;
-        let stopped = self.dictations.iter().find(|d| d.capture == open)?.stopped?;
+        let stopped = self.dictations.iter().rfind(|d| d.capture == open)?.stopped?;
         Some(stopped + self.taste.stop_tail)
     }
 
@@ -479,6 +550,7 @@ impl Session {
         }
         let recording = self.dictations.iter().filter(|d| d.stopped.is_none()).count();
         assert!(recording <= 1, "{recording} dictations are recorded at once");
+        assert_eq!(self.recording(), self.calls.wanted(), "what is recorded is what the calls want");
         if let Some(open) = self.open {
             assert!(
                 self.dictations.iter().any(|d| d.capture == open),

@@ -11,6 +11,9 @@ use crate::wire::{EngineInfo, FaultKind, Step};
 use crate::{SamplePos, supervise};
 use proptest::prelude::*;
 
+mod away;
+mod calls;
+
 struct Bench {
     session: Session,
     now: Now,
@@ -102,6 +105,7 @@ impl Bench {
                     format!("type {:?}", edit.insert)
                 }
                 Effect::Done(_, end) => format!("done {}", end.0 / 16),
+                Effect::MaySleep => "may sleep".into(),
                 Effect::PrepareTypist
                 | Effect::Decoded(..)
                 | Effect::Committed(..)
@@ -153,6 +157,8 @@ impl Bench {
             "stop" => self.event(Event::Command(Command::Stop)),
             "toggle" => self.event(Event::Command(Command::Toggle)),
             "cancel" => self.event(Event::Command(Command::Cancel)),
+            "at" => self.event(calls::made(rest)),
+            "away" => self.event(Event::Away(away::named(rest))),
             "mic" => {
                 let pcm = vec![0.1; samples_in_ms(ms()) as usize];
                 let block = Microphone::Block { pcm, captured: self.now, dropped: 0 };
@@ -595,6 +601,15 @@ fn any_op() -> impl Strategy<Value = String> {
         Just("stop"),
         Just("toggle"),
         Just("cancel"),
+        Just("at 5 start"),
+        Just("at 4 stop"),
+        Just("at 6 toggle"),
+        Just("at 3 cancel"),
+        Just("away sleep"),
+        Just("away wake"),
+        Just("away locking"),
+        Just("away lock"),
+        Just("away unlock"),
         Just("mic 130"),
         Just("mic 700"),
         Just("gap 40"),
@@ -635,7 +650,7 @@ proptest! {
             bench.apply(op);
         }
         // After the end of everything the session is idle and asks for nothing.
-        for op in ["cancel", "+2000", "+2000"] {
+        for op in ["away wake", "away unlock", "cancel", "+2000", "+2000"] {
             bench.apply(op);
         }
         prop_assert_eq!(bench.session.state(), Published::Idle);
