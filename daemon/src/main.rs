@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use swictation_control::exit;
 use swictation_core::config::Config;
-use swictation_daemon::control::{dbus, notify};
+use swictation_daemon::control::{dbus, logind, notify};
 use swictation_daemon::main_loop::{MainLoop, Parts, Wake, channel};
 use swictation_daemon::transcript::Transcript;
 use swictation_daemon::worker::Recipe;
@@ -127,15 +127,23 @@ fn serve(args: Serve, log: &str) -> Outcome {
     let bus = match args.no_bus {
         true => None,
         false => {
-            let (asked, lost, read) = (wakes.0.clone(), wakes.0.clone(), Arc::clone(&metrics));
-            let bus = dbus::serve(
-                move |request| drop(asked.send(Wake::Asked(request))),
-                move || read.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-                move || drop(lost.send(Wake::BusLost)),
-            );
+            let (told, read) = (wakes.0.clone(), Arc::clone(&metrics));
+            let tell = move |news| {
+                drop(told.send(match news {
+                    dbus::News::Asked(request) => Wake::Asked(request),
+                    dbus::News::Away(away) => Wake::Away(away),
+                    dbus::News::Lost(why) => Wake::BusLost(why),
+                }));
+            };
+            let metrics = move || read.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let bus = dbus::serve(dbus::PATIENCE, tell, metrics);
             Some(bus.map_err(|e| (e.exit_code(), e.to_string()))?)
         }
     };
+    let away = wakes.0.clone();
+    let logind = bus.is_some().then(|| logind::watch(move |news| drop(away.send(Wake::Away(news)))));
+    let logind =
+        logind.transpose().map_err(|e| (exit::FAILURE, format!("the system gives no thread: {e}")))?;
     let typed = wakes.0.clone();
     let typist =
         typist::thread::spawn(config.typist.clone(), move |report| drop(typed.send(Wake::Typed(report))))
@@ -155,6 +163,7 @@ fn serve(args: Serve, log: &str) -> Outcome {
         typist: Some(typist),
         transcript: None,
         bus,
+        logind,
         metrics,
         once: args.no_bus,
     };
@@ -180,6 +189,7 @@ fn transcribe(job: Transcribe, log: &str) -> Outcome {
         typist: None,
         transcript: Some(Transcript::new(std::io::stdout(), job.json)),
         bus: None,
+        logind: None,
         metrics: Arc::default(),
         once: true,
     };
