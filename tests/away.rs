@@ -103,7 +103,9 @@ fn cut(wav: &Path, samples: usize, to: &Path) -> PathBuf {
 fn on_a_machine(seconds: f64, pace: &str, delay: Duration) -> Option<(Bus, Logind, Desk)> {
     let system = Bus::start()?;
     let logind = Logind::on(&system, delay);
-    let desk = Desk::hearing(seconds, pace, |command| drop(Logind::give_to(&system, command)))?;
+    let desk = Desk::hearing(seconds, pace, |command| {
+        Logind::give_to(&system, command);
+    })?;
     Some((system, logind, desk))
 }
 

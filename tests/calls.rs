@@ -104,28 +104,35 @@ fn a_release_that_overtakes_its_press_leaves_the_microphone_closed() {
 }
 
 #[test]
-fn ten_thousand_toggles_are_five_thousand_dictations_and_leave_nothing_behind() {
+fn ten_thousand_toggles_at_once_are_five_thousand_dictations_and_leave_nothing_behind() {
     let Some(mut desk) = Desk::hearing(9.0, "?realtime", |_| {}) else { return };
     desk.verb("toggle");
     desk.verb("toggle");
     desk.status.state("idle");
     let before = settled_first(&desk);
-    let begun = Instant::now();
-    wait(async { pipelined(&connect(&desk.bus).await, "Toggle", 10_000).await });
-    let taken = begun.elapsed();
-    desk.status = Follower::on(&desk.bus, &desk.home);
-    desk.status.state("idle");
-    let idle = begun.elapsed();
-    assert_eq!(dictations(&desk), 5_001);
-    let memory = settled(desk.daemon.pid(), before);
-    note(&format!(
-        "10,000 toggles: answered in {taken:?}, idle after {idle:?}, {} kB before, {memory} kB after",
-        before.2
-    ));
-    assert!(memory < before.2 + 16_000, "{} kB became {memory} kB", before.2);
+    let mut memory = Vec::new();
+    for flood in 1..=3 {
+        let begun = Instant::now();
+        let worker = desk.worker();
+        if flood == 2 {
+            // All of them wait for the worker.
+            signal("STOP", worker);
+        }
+        wait(async { pipelined(&connect(&desk.bus).await, "Toggle", 10_000).await });
+        let answered = begun.elapsed();
+        signal("CONT", worker);
+        desk.status = Follower::on(&desk.bus, &desk.home);
+        desk.status.state("idle");
+        let idle = begun.elapsed();
+        assert_eq!(dictations(&desk), 1 + flood * 5_000);
+        memory.push(settled(desk.daemon.pid(), before));
+        note(&format!("10,000 toggles: answered in {answered:?}, idle after {idle:?}, {memory:?} kB"));
+    }
+    // What a flood took is used by the next one.
+    assert!(memory[2] < memory[1] + 4_000, "{} kB became {memory:?}", before.2);
     // An odd one more is a dictation, and one only.
     assert_ne!(desk.verb("toggle"), "idle");
-    assert_eq!(dictations(&desk), 5_002);
+    assert_eq!(dictations(&desk), 15_002);
     assert_eq!(desk.verb("cancel"), "idle");
 }
 
@@ -209,7 +216,7 @@ fn a_client_that_never_reads_its_answers_holds_nobody_up() {
 
 #[test]
 fn a_session_bus_that_starts_again_in_mid_dictation_costs_no_word() {
-    let Some(mut desk) = Desk::hearing(6.0, "?realtime", |_| {}) else { return };
+    let Some(mut desk) = Desk::hearing(9.0, "?realtime", |_| {}) else { return };
     assert_ne!(desk.verb("start"), "idle");
     let mut typed = desk.daemon.printed(1);
     desk.bus.kill();
@@ -219,7 +226,7 @@ fn a_session_bus_that_starts_again_in_mid_dictation_costs_no_word() {
     let back = desk.status.until("the daemon", |line| line["state"].is_string() && line["alt"] != "stopped");
     assert_ne!(back["state"], "idle", "the dictation goes on");
     desk.status.state("idle");
-    let said = desk.text(96_000);
+    let said = desk.text(144_000);
     typed += &desk.daemon.printed(said.len() - typed.len());
     assert_eq!(typed, said);
     assert_ne!(desk.verb("toggle"), "idle");

@@ -235,7 +235,11 @@ pub fn serving() -> Result<Option<u32>, BusError> {
 async fn connect(dictation: &Dictation) -> Result<Connection, BusError> {
     let no_bus = |e: zbus::Error| BusError::NoBus(e.to_string());
     let connecting = async {
-        let connection = connection::Builder::session().serve_at(PATH, dictation.clone()).build();
+        let bus = match address(std::env::var("DBUS_SESSION_BUS_ADDRESS").ok()) {
+            Some(address) => connection::Builder::address(address.as_str()),
+            None => connection::Builder::session(),
+        };
+        let connection = bus.serve_at(PATH, dictation.clone()).build();
         let connection = connection.await.map_err(no_bus)?;
         match connection.request_name_with_flags(NAME, RequestNameFlags::DO_NOT_QUEUE).await {
             Ok(_) => Ok(connection),
@@ -245,6 +249,13 @@ async fn connect(dictation: &Dictation) -> Result<Connection, BusError> {
     };
     let hangs = |_| Err(BusError::NoBus(format!("it does not answer within {} s", CONNECTING.as_secs())));
     tokio::time::timeout(CONNECTING, connecting).await.unwrap_or_else(hangs)
+}
+
+/// Where the bus is, whichever bus it is: one that was started again has another number.
+fn address(set: Option<String>) -> Option<String> {
+    let place =
+        |way: &str| way.split(',').filter(|part| !part.starts_with("guid=")).collect::<Vec<_>>().join(",");
+    Some(set?.split(';').map(place).collect::<Vec<_>>().join(";"))
 }
 
 /// Looks for a bus that went away, in growing intervals. None when there can be no more
@@ -487,5 +498,22 @@ impl Dictation {
     #[zbus(property(emits_changed_signal = "const"))]
     fn version(&self) -> String {
         env!("CARGO_PKG_VERSION").to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bus_is_known_by_its_place_and_not_by_its_number() {
+        for (set, place) in [
+            ("unix:path=/run/bus,guid=0123abc", "unix:path=/run/bus"),
+            ("unix:path=/a,guid=1;unix:abstract=/b,guid=2", "unix:path=/a;unix:abstract=/b"),
+            ("unix:path=/run/bus", "unix:path=/run/bus"),
+        ] {
+            assert_eq!(address(Some(set.into())).as_deref(), Some(place));
+        }
+        assert_eq!(address(None), None);
     }
 }

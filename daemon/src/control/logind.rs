@@ -68,8 +68,16 @@ async fn listen(tell: impl Fn(Away), mut orders: UnboundedReceiver<()>) -> zbus:
     for rule in RULES {
         connection.call_method(Some(BUS), "/org/freedesktop/DBus", Some(BUS), "AddMatch", &rule).await?;
     }
-    let mut watch =
-        Watch { connection, tell, session: None, locked: false, inhibitor: None, delay: DELAY, until: None };
+    let mut watch = Watch {
+        connection,
+        tell,
+        session: None,
+        locked: false,
+        inhibitor: None,
+        delay: DELAY,
+        asleep: false,
+        until: None,
+    };
     watch.begin().await;
     loop {
         let until = watch.until;
@@ -109,14 +117,17 @@ struct Watch<F> {
     inhibitor: Option<OwnedFd>,
     /// How long it does.
     delay: Duration,
-    /// The machine is about to sleep, and is let go then at the latest.
+    /// The machine is about to sleep.
+    asleep: bool,
+    /// It waits for us, and is let go then at the latest.
     until: Option<Instant>,
 }
 
 impl<F: Fn(Away)> Watch<F> {
     /// A logind is there that knows nothing of us.
     async fn begin(&mut self) {
-        if self.until.take().is_some() {
+        self.until = None;
+        if std::mem::take(&mut self.asleep) {
             // The one before it told of sleep, and cannot tell of the end of it.
             (self.tell)(Away::Wake);
         }
@@ -181,10 +192,12 @@ impl<F: Fn(Away)> Watch<F> {
                 Ok(true) => {
                     // A little earlier than logind, which then sleeps in any case.
                     self.until = Some(Instant::now() + self.delay * 9 / 10);
+                    self.asleep = true;
                     (self.tell)(Away::Sleep);
                 }
                 Ok(false) => {
                     self.until = None;
+                    self.asleep = false;
                     (self.tell)(Away::Wake);
                     self.inhibit().await;
                 }
