@@ -8,8 +8,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+// The machine sleeps, the screen is locked, the person logs out.
+mod away;
 // What a person gets who has something wrong: the exit code, and the way out.
 mod bad_input;
+// Calls that overtake each other, floods of them, and a bus that goes away.
+mod calls;
 // The default configuration says what the program does, and the README too.
 mod config_docs;
 // A worker in which something goes wrong does no harm.

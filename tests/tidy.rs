@@ -99,6 +99,11 @@ fn runtime_has_one_place(source: &Source) -> Vec<String> {
 }
 
 fn async_has_one_place(source: &Source) -> Vec<String> {
+    // Two buses, each on a thread of its own: what happens on the system's must not wait
+    // for a session bus that hangs, nor the other way round.
+    if source.path == "daemon/src/control/logind.rs" {
+        return Vec::new();
+    }
     only_in(
         source,
         "daemon/",
@@ -246,7 +251,7 @@ fn only_graph_names_onnx_runtime() {
 }
 
 #[test]
-fn only_dbus_rs_of_the_daemon_is_async() {
+fn only_the_two_buses_of_the_daemon_are_async() {
     holds(async_has_one_place);
 }
 

@@ -6,6 +6,7 @@
 //! fetch and remove models need no daemon.
 
 mod args;
+mod began;
 mod choice;
 mod failure;
 mod follow;
@@ -67,10 +68,10 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         .await
         .map_err(Failure::from)?;
     let answer = match verb {
-        Verb::Start => daemon.start().await,
-        Verb::Toggle => daemon.toggle().await,
-        Verb::Stop => daemon.stop().await,
-        Verb::Cancel => daemon.cancel().await,
+        Verb::Start => call(&daemon, "start").await,
+        Verb::Toggle => call(&daemon, "toggle").await,
+        Verb::Stop => call(&daemon, "stop").await,
+        Verb::Cancel => call(&daemon, "cancel").await,
         Verb::Quit => return quit(&connection, &daemon).await,
         Verb::Status(args::Status { follow: true, .. }) => return follow::follow(&connection).await,
         Verb::Status(args::Status { json, .. }) => return status(&connection, json).await,
@@ -82,6 +83,22 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Ok(state) => show::line(&state),
         Err(e) if !activates && failure::is_no_daemon(&e) => show::line(show::STOPPED),
         Err(e) => Err(e.into()),
+    }
+}
+
+/// Calls a verb, and says when this process began: at the press of a key, which another
+/// one may have overtaken since.
+async fn call(daemon: &Dictation1Proxy<'_>, verb: &str) -> zbus::Result<String> {
+    let starts = matches!(verb, "start" | "toggle");
+    match (began::hundredths(), std::process::id()) {
+        (Some(began), own) if starts => daemon.at(verb, began, own).await,
+        (Some(began), own) => daemon.at_running(verb, began, own).await,
+        (None, _) => match verb {
+            "start" => daemon.start().await,
+            "toggle" => daemon.toggle().await,
+            "stop" => daemon.stop().await,
+            _ => daemon.cancel().await,
+        },
     }
 }
 

@@ -99,6 +99,19 @@ impl Fake {
     async fn cancel(&mut self, #[zbus(signal_emitter)] emitter: SignalEmitter<'_>) -> fdo::Result<String> {
         self.to("idle", emitter).await
     }
+    async fn at(
+        &mut self,
+        verb: String,
+        hundredths: u64,
+        process: u32,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> fdo::Result<String> {
+        assert!(hundredths > 0 && process > 0);
+        match (verb.as_str(), self.state.as_str()) {
+            ("start", _) | ("toggle", "idle") => self.to("listening", emitter).await,
+            _ => self.to("idle", emitter).await,
+        }
+    }
     fn quit(&self) -> String {
         let _ = self.quit.send(());
         self.state.clone()

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use swictation_control::exit;
 use swictation_core::config::Config;
-use swictation_daemon::control::{dbus, notify};
+use swictation_daemon::control::{dbus, logind, notify};
 use swictation_daemon::main_loop::{MainLoop, Parts, Wake, channel};
 use swictation_daemon::transcript::Transcript;
 use swictation_daemon::worker::Recipe;
@@ -141,15 +141,23 @@ fn serve(args: Serve, log: &str) -> Outcome {
     let bus = match args.no_bus {
         true => None,
         false => {
-            let (asked, lost, read) = (wakes.0.clone(), wakes.0.clone(), Arc::clone(&metrics));
-            let bus = dbus::serve(
-                move |request| drop(asked.send(Wake::Asked(request))),
-                move || read.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-                move || drop(lost.send(Wake::BusLost)),
-            );
+            let (told, read) = (wakes.0.clone(), Arc::clone(&metrics));
+            let tell = move |news| {
+                drop(told.send(match news {
+                    dbus::News::Asked(request) => Wake::Asked(request),
+                    dbus::News::Away(away) => Wake::Away(away),
+                    dbus::News::Lost(why) => Wake::BusLost(why),
+                }));
+            };
+            let metrics = move || read.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let bus = dbus::serve(dbus::PATIENCE, tell, metrics);
             Some(bus.map_err(|e| (e.exit_code(), e.to_string()))?)
         }
     };
+    let away = wakes.0.clone();
+    let logind = bus.is_some().then(|| logind::watch(move |news| drop(away.send(Wake::Away(news)))));
+    let logind =
+        logind.transpose().map_err(|e| (exit::FAILURE, format!("the system gives no thread: {e}")))?;
     let typed = wakes.0.clone();
     let typist =
         typist::thread::spawn(config.typist.clone(), move |report| drop(typed.send(Wake::Typed(report))))
@@ -176,6 +184,7 @@ fn serve(args: Serve, log: &str) -> Outcome {
         journal: Some(journal),
         past: None,
         bus,
+        logind,
         metrics,
         once: args.no_bus,
     };
@@ -203,6 +212,7 @@ fn transcribe(job: Transcribe, log: &str) -> Outcome {
         journal: None,
         past: None,
         bus: None,
+        logind: None,
         metrics: Arc::default(),
         once: true,
     };
@@ -223,6 +233,7 @@ fn recover(job: Recover, log: &str) -> Outcome {
             journal: None,
             past: Some(stretch),
             bus: None,
+            logind: None,
             metrics: Arc::default(),
             once: true,
         };

@@ -9,7 +9,8 @@
 mod change;
 
 use crate::audio::{AudioEvent, Capture};
-use crate::control::dbus::{self, Bus, Published};
+use crate::control::dbus::{self, Bus, BusError, Published};
+use crate::control::logind::Logind;
 use crate::control::notify;
 use crate::gpu::{self, Nvml};
 use crate::journal::{Journal, News as Kept};
@@ -44,8 +45,10 @@ pub enum Wake {
     Journal(Kept),
     /// The configuration file may have changed.
     Configured,
-    /// The bus is gone.
-    BusLost,
+    /// The person or the machine goes or comes back.
+    Away(session::Away),
+    /// Nobody can reach the daemon any more.
+    BusLost(BusError),
     /// The system asks the program to end.
     Terminate,
 }
@@ -72,6 +75,8 @@ pub struct Parts {
     pub past: Option<Stretch>,
     /// Takes commands and shows the state.
     pub bus: Option<Bus>,
+    /// Waits with sleep for the last words.
+    pub logind: Option<Logind>,
     /// What `status --json` shows as metrics; kept current by the loop.
     pub metrics: Arc<Mutex<String>>,
     /// Dictate once, at once, and end.
@@ -99,8 +104,8 @@ pub struct MainLoop {
     change: Option<Change>,
     dictating_since: Option<Instant>,
     nvml: Option<Option<Nvml>>,
-    /// The end was asked for; it comes when the last words are typed.
-    ending: bool,
+    /// The end was asked for and comes when the last words are typed, with this code.
+    ending: Option<u8>,
     ended: Option<u8>,
 }
 
@@ -121,7 +126,7 @@ impl MainLoop {
             change: None,
             dictating_since: None,
             nvml: None,
-            ending: false,
+            ending: None,
             ended: None,
         }
     }
@@ -202,33 +207,45 @@ impl MainLoop {
             }
             Wake::Journal(news) => self.kept(news),
             Wake::Configured => self.configured(),
-            Wake::BusLost => {
-                tracing::error!("the session bus is gone, nobody can reach this daemon any more");
-                self.ended = Some(exit::NO_BUS);
+            Wake::Away(away) => {
+                tracing::info!("{away:?}");
+                self.handle(Event::Away(away));
             }
-            Wake::Terminate => self.end(),
+            Wake::BusLost(why) => {
+                tracing::error!("nobody can reach this daemon any more: {why}");
+                self.end(why.exit_code());
+            }
+            Wake::Terminate => self.end(exit::OK),
         }
     }
 
     fn asked(&mut self, request: dbus::Request) {
-        match request.command {
-            dbus::Command::Start => self.handle(Event::Command(Command::Start)),
-            dbus::Command::Stop => self.handle(Event::Command(Command::Stop)),
-            dbus::Command::Toggle => self.handle(Event::Command(Command::Toggle)),
-            dbus::Command::Cancel => self.handle(Event::Command(Command::Cancel)),
-            dbus::Command::Quit => self.end(),
+        let command = match request.command {
+            dbus::Command::Start => Command::Start,
+            dbus::Command::Stop => Command::Stop,
+            dbus::Command::Toggle => Command::Toggle,
+            dbus::Command::Cancel => Command::Cancel,
+            dbus::Command::Quit => {
+                self.end(exit::OK);
+                return drop(request.reply.send(Ok(state(self.session.state()))));
+            }
             dbus::Command::UseModel(name) => return self.use_model(name, request.reply),
+        };
+        if self.ending.is_some() && matches!(command, Command::Start | Command::Toggle) {
+            // Who asks is told that the daemon is ending, as nobody answers.
+            return;
         }
+        self.handle(Event::Called(command, request.made));
         drop(request.reply.send(Ok(state(self.session.state()))));
     }
 
     /// Ends the program once everything captured is typed; asked twice, at once.
-    fn end(&mut self) {
+    fn end(&mut self, code: u8) {
         self.handle(Event::Command(Command::Stop));
-        if self.ending || self.session.state() == session::Published::Idle {
-            self.ended = Some(exit::OK);
+        if self.ending == Some(code) || self.session.state() == session::Published::Idle {
+            self.ended.get_or_insert(code);
         }
-        self.ending = true;
+        self.ending.get_or_insert(code);
     }
 
     fn heard(&mut self, capture: u32, event: AudioEvent) {
@@ -324,6 +341,7 @@ impl MainLoop {
                 Effect::Committed(words, heard) => self.write(|t| t.words(&words, heard)),
                 Effect::Stepped(step) => self.write(|t| t.step(&step)),
                 Effect::Skipped(skipped) => self.skipped(&skipped),
+                Effect::MaySleep => drop(self.parts.logind.as_ref().map(Logind::may_sleep)),
                 Effect::Done(_, end) => self.done(end),
                 Effect::Publish => self.publish(),
             }
@@ -395,8 +413,9 @@ impl MainLoop {
             return self.fail(exit::AUDIO, "there is no audio in it");
         }
         self.write(|t| t.done(end, took, info.as_ref()));
-        if self.parts.once || (self.ending && self.session.state() == session::Published::Idle) {
-            self.ended.get_or_insert(exit::OK);
+        let idle = self.session.state() == session::Published::Idle;
+        if let Some(code) = self.ending.filter(|_| idle).or(self.parts.once.then_some(exit::OK)) {
+            self.ended.get_or_insert(code);
         }
     }
 

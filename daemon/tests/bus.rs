@@ -12,12 +12,12 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{self, Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swictation_control::{
     Dictation1Proxy, Engine, EngineState, INTERFACE, INTROSPECTION, NAME, OwnedDict, PATH, Refused, State,
     Status,
 };
-use swictation_daemon::control::dbus::{self, Published, Request};
+use swictation_daemon::control::dbus::{self, News, Published, Request};
 use swictation_daemon::control::notify;
 use swictation_tests::bus::Bus;
 use zbus::proxy::CacheProperties;
@@ -25,13 +25,14 @@ use zbus::{Connection, MatchRule, Message, MessageStream, Variant};
 
 /// Set in the process that plays the daemon, to the part it plays.
 const ROLE: &str = "SWICTATION_TEST_ROLE";
+/// How long the daemon of these tests looks for a bus that went away.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// What the daemon of these tests types.
 const SPOKEN: &str = "the quick brown secret";
 
 enum Event {
-    Request(Request),
+    News(News),
     Line(String),
-    Lost,
 }
 
 /// Not a test of its own: the daemon, where [`ROLE`] says so.
@@ -54,11 +55,11 @@ fn daemon() {
 /// The smallest main loop that keeps the rules of the verbs.
 fn serve() -> i32 {
     let (events, next) = mpsc::channel();
-    let (requests, lost) = (events.clone(), events.clone());
+    let news = events.clone();
     let bus = match dbus::serve(
-        move |request| drop(requests.send(Event::Request(request))),
+        PATIENCE,
+        move |told| drop(news.send(Event::News(told))),
         || r#"{"typed_ms_p50":120}"#.into(),
-        move || drop(lost.send(Event::Lost)),
     ) {
         Ok(bus) => bus,
         Err(e) => {
@@ -74,7 +75,7 @@ fn serve() -> i32 {
     let mut typed = String::new();
     for event in next {
         match event {
-            Event::Request(Request { command, reply }) => {
+            Event::News(News::Asked(Request { command, reply, .. })) => {
                 let dictating = now.state != State::Idle;
                 now.state = match &command {
                     dbus::Command::Start if !dictating => State::Listening,
@@ -107,9 +108,10 @@ fn serve() -> i32 {
                 bus.publish(now.clone());
                 eprintln!("typed {} characters", typed.len());
             }
-            Event::Lost => {
-                eprintln!("lost");
-                return i32::from(swictation_control::exit::NO_BUS);
+            Event::News(News::Away(away)) => eprintln!("{away:?}"),
+            Event::News(News::Lost(why)) => {
+                eprintln!("lost: {why}");
+                return why.exit_code().into();
             }
         }
     }
@@ -446,12 +448,121 @@ fn without_a_bus_the_daemon_says_what_to_do() {
 }
 
 #[test]
-fn the_daemon_learns_that_the_bus_went_away() {
+fn a_bus_that_stays_away_is_looked_for_and_then_told_as_lost() {
+    let Some(mut bus) = Bus::start() else { return };
+    let mut daemon = Daemon::on(&bus);
+    let begun = Instant::now();
+    bus.kill();
+    assert!(daemon.says().starts_with("lost: no session bus: "));
+    assert!(begun.elapsed() >= PATIENCE, "{:?}", begun.elapsed());
+    assert_eq!(daemon.ends_with(), i32::from(swictation_control::exit::NO_BUS));
+}
+
+/// Waits until somebody has the daemon's name on the bus.
+async fn taken(connection: &Connection) {
+    let rule =
+        MatchRule::try_from("type='signal',member='NameOwnerChanged',arg0='org.swictation.Dictation1'");
+    let mut owners = MessageStream::for_match_rule(rule.unwrap(), connection, None).await.unwrap();
+    let name = zbus::names::BusName::try_from(NAME).unwrap();
+    while !zbus::fdo::DBusProxy::new(connection).await.unwrap().name_has_owner(name.clone()).await.unwrap() {
+        next(&mut owners).await;
+    }
+}
+
+#[test]
+fn a_bus_that_comes_back_finds_the_daemon_as_it_is_now() {
+    let Some(mut bus) = Bus::start() else { return };
+    let mut daemon = Daemon::on(&bus);
+    for round in 0..2 {
+        bus.kill();
+        // Told to nobody, and true all the same.
+        daemon.script(&format!("trouble of round {round}"));
+        daemon.script(&format!("hear {SPOKEN}"));
+        bus.revive();
+        wait(async {
+            let connection = connect(&bus).await;
+            taken(&connection).await;
+            let client = client(&connection).await;
+            assert_eq!(client.state().await.unwrap(), "speaking");
+            assert_eq!(client.trouble().await.unwrap(), format!("of round {round}"));
+            let rule =
+                MatchRule::try_from("type='signal',interface='org.freedesktop.DBus.Properties'").unwrap();
+            let mut signals = MessageStream::for_match_rule(rule, &connection, None).await.unwrap();
+            daemon.script("trouble no more");
+            assert_eq!(client.trouble().await.unwrap(), "no more");
+            next(&mut signals).await;
+        });
+    }
+}
+
+#[test]
+fn a_daemon_whose_name_was_taken_while_the_bus_was_away_says_by_whom() {
     let Some(mut bus) = Bus::start() else { return };
     let mut daemon = Daemon::on(&bus);
     bus.kill();
-    assert_eq!(daemon.says(), "lost");
-    assert_eq!(daemon.ends_with(), i32::from(swictation_control::exit::NO_BUS));
+    bus.revive();
+    // Whichever of the two is second is told so.
+    let mut other = Daemon::start(|command| bus.give_to(command));
+    let (first, line) = (daemon.process.id(), other.says());
+    if line == "serving" {
+        assert_eq!(
+            daemon.says(),
+            format!(
+                "lost: another swictationd runs (pid {}): end it with `swictation quit`",
+                other.process.id()
+            )
+        );
+        assert_eq!(daemon.ends_with(), i32::from(swictation_control::exit::ANOTHER_DAEMON));
+    } else {
+        assert!(line.contains(&format!("(pid {first})")), "{line}");
+    }
+}
+
+#[test]
+fn screen_savers_tell_when_the_screen_is_locked() {
+    let Some(bus) = Bus::start() else { return };
+    let mut daemon = Daemon::on(&bus);
+    wait(async {
+        let connection = connect(&bus).await;
+        for saver in ["org.freedesktop.ScreenSaver", "org.gnome.ScreenSaver", "org.mate.ScreenSaver"] {
+            for (active, told) in [(true, "Lock"), (false, "Unlock")] {
+                let none: Option<&str> = None;
+                connection.emit_signal(none, "/ScreenSaver", saver, "ActiveChanged", &active).await.unwrap();
+                assert_eq!(daemon.says(), told, "{saver}");
+            }
+        }
+        let none: Option<&str> = None;
+        for (interface, body) in [("org.example.Tab", true), ("org.gnome.ScreenSaver", true)] {
+            connection.emit_signal(none, "/", interface, "ActiveChanged", &body).await.unwrap();
+        }
+        assert_eq!(daemon.says(), "Lock", "another interface tells nothing");
+        connection.emit_signal(none, "/", "org.gnome.ScreenSaver", "ActiveChanged", &"odd").await.unwrap();
+        assert_eq!(client(&connection).await.start().await.unwrap(), "listening");
+    });
+}
+
+#[test]
+fn a_verb_that_tells_its_time_is_taken_and_an_unknown_one_is_refused_by_name() {
+    let Some(bus) = Bus::start() else { return };
+    let _daemon = Daemon::on(&bus);
+    wait(async {
+        let connection = connect(&bus).await;
+        let client = client(&connection).await;
+        assert_eq!(client.at("start", 1, 2).await.unwrap(), "listening");
+        assert_eq!(client.at_running("stop", u64::MAX, u32::MAX).await.unwrap(), "idle");
+        for verb in ["", "quit", "Start", "use_model", &"x".repeat(1 << 20)] {
+            let Err(zbus::Error::MethodError(error, Some(text), _)) = client.at(verb, 1, 2).await else {
+                panic!("{:?} is taken", &verb[..verb.len().min(20)])
+            };
+            assert_eq!(error, "org.swictation.Dictation1.Error.Verb");
+            assert!(text.contains("toggle") && text.len() < 100, "{text}");
+        }
+        for arguments in [("start", 1u32, 2u32), ("start", 1, 0)] {
+            let refused = connection.call_method(Some(NAME), PATH, Some(INTERFACE), "At", &arguments).await;
+            assert!(refused.unwrap_err().to_string().contains("InvalidArgs"), "of other types");
+        }
+        assert_eq!(client.state().await.unwrap(), "idle");
+    });
 }
 
 #[test]

@@ -32,6 +32,11 @@ impl Bus {
         }
         let home = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir_all(services(home.path())).expect("a folder for activation files");
+        let (daemon, stdout, address) = Bus::spawn(&home);
+        Some(Bus { daemon, _stdout: stdout, address, home })
+    }
+
+    fn spawn(home: &TempDir) -> (Child, BufReader<ChildStdout>, String) {
         let mut daemon = Command::new("dbus-daemon")
             .args(["--session", "--nofork", "--nopidfile", "--print-address=1"])
             .arg(format!("--address=unix:path={}", home.path().join("bus").display()))
@@ -52,7 +57,18 @@ impl Bus {
         let mut stdout = BufReader::new(daemon.stdout.take().expect("its stdout is a pipe"));
         stdout.read_line(&mut address).expect("dbus-daemon prints its address");
         assert!(!address.trim().is_empty(), "dbus-daemon ended before it listened");
-        Some(Bus { daemon, _stdout: stdout, address: address.trim().to_owned(), home })
+        (daemon, stdout, address.trim().to_owned())
+    }
+
+    /// Starts the bus again after its [`kill`](Self::kill), at the same address.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn revive(&mut self) {
+        let (daemon, stdout, address) = Bus::spawn(&self.home);
+        let place = |address: &str| address.split(',').next().map(str::to_owned);
+        assert_eq!(place(&address), place(&self.address), "it listens where it did");
+        (self.daemon, self._stdout, self.address) = (daemon, stdout, address);
     }
 
     /// Where it listens, as in DBUS_SESSION_BUS_ADDRESS.

@@ -8,6 +8,7 @@
 
 pub mod babble;
 pub mod bus;
+pub mod logind;
 pub mod programs;
 pub mod protobuf;
 pub mod pulse;

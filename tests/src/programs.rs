@@ -146,6 +146,8 @@ impl Home {
         // A machine with a microphone is the same as one without.
         command.env("PULSE_SERVER", format!("unix:{}", self.path("no-sound-server").display()));
         command.env("ALSA_CONFIG_PATH", self.path("no-alsa"));
+        // Nobody's lid or lock is that of a test.
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", self.path("no-system-bus").display()));
         // The same for a GPU: what runs on the processor must run so everywhere.
         command.env("CUDA_VISIBLE_DEVICES", "-1");
         let runtime = std::env::var_os("ORT_DYLIB_PATH")

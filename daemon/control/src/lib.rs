@@ -50,6 +50,15 @@ pub trait Dictation1 {
     #[zbus(no_autostart)]
     fn cancel(&self) -> zbus::Result<String>;
 
+    /// One of the verbs above, by its name, as made by the process of that number when it
+    /// began: hundredths of a second since the machine did. Calls that overtake each
+    /// other on their way then mean the same. Answers the new state.
+    fn at(&self, verb: &str, hundredths: u64, process: u32) -> zbus::Result<String>;
+
+    /// [`at`](Self::at), for verbs that have nothing to do where no daemon runs.
+    #[zbus(name = "At", no_autostart)]
+    fn at_running(&self, verb: &str, hundredths: u64, process: u32) -> zbus::Result<String>;
+
     /// Ends the daemon; answers the state it ends from.
     #[zbus(no_autostart)]
     fn quit(&self) -> zbus::Result<String>;

@@ -12,6 +12,8 @@ pub enum Refused {
     Bus(zbus::Error),
     /// For a reason without a name of its own.
     Failed(String),
+    /// There is no verb of that name.
+    Verb(String),
     /// No model can have that name.
     Name(String),
     /// The model cannot be used; the one before it still is.
@@ -26,7 +28,7 @@ impl Refused {
     /// The exit code for an error of that name on the bus, if it is one of these.
     pub fn exit_code(name: &str) -> Option<u8> {
         match name.strip_prefix("org.swictation.Dictation1.Error.")? {
-            "Name" => Some(exit::USAGE),
+            "Name" | "Verb" => Some(exit::USAGE),
             "Model" => Some(exit::MODEL),
             "Configuration" => Some(exit::CONFIGURATION),
             _ => Some(exit::FAILURE),
@@ -43,6 +45,7 @@ mod tests {
         let why = || "why".to_owned();
         for (refused, code) in [
             (Refused::Failed(why()), exit::FAILURE),
+            (Refused::Verb(why()), exit::USAGE),
             (Refused::Name(why()), exit::USAGE),
             (Refused::Model(why()), exit::MODEL),
             (Refused::Configuration(why()), exit::CONFIGURATION),

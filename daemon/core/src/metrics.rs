@@ -93,6 +93,8 @@ pub struct Metrics {
     pub spoken_to_typed: Histogram,
     /// Stop taken → last word typed.
     pub stop_to_typed: Histogram,
+    /// Dictations that were begun.
+    pub dictations: u64,
     /// Words handed to the typist.
     pub words: u64,
     /// Samples of audio taken in.
@@ -114,6 +116,8 @@ pub struct Metrics {
 pub struct Snapshot {
     /// Percentiles by stage.
     pub latency: Latency,
+    /// Dictations that were begun.
+    pub dictations: u64,
     /// Words handed to the typist.
     pub words: u64,
     /// Seconds of audio taken in.
@@ -157,6 +161,7 @@ impl Metrics {
                 spoken_to_typed: self.spoken_to_typed.percentiles(),
                 stop_to_typed: self.stop_to_typed.percentiles(),
             },
+            dictations: self.dictations,
             words: self.words,
             audio_seconds: seconds(self.samples),
             lost_seconds: seconds(self.lost_samples),

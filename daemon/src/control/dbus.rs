@@ -2,24 +2,36 @@
 //!
 //! A call becomes a [`Request`] for the main loop and waits for its answer; what
 //! the main loop publishes becomes properties and one signal for all that
-//! changed. The thread runs a small runtime without timers and sleeps until the
-//! bus or the main loop has something. This is the only file of the daemon with
-//! async code, and it decides nothing: whether a command may be taken in a state
-//! is not known here. Dictated text has no way in, as an answer is a [`State`].
+//! changed. The thread sleeps until the bus or the main loop has something. A bus
+//! that goes away is looked for again for a while, and what is dictated meanwhile
+//! goes on. Nothing is decided here: whether a command may be taken in a state is not
+//! known. Dictated text has no way in, as an answer is a [`State`].
 
 use crate::settings;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swictation_control::{Dict, Engine, NAME, PATH, Refused, State, exit};
+use swictation_core::session::{Away, Made};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
+use zbus::export::futures_core::Stream;
 use zbus::fdo::{self, RequestNameFlags};
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
-use zbus::{Connection, connection, interface};
+use zbus::{Connection, MatchRule, Message, MessageStream, connection, interface};
+
+/// How long a bus that went away is looked for.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a bus may take to let the daemon in.
+const CONNECTING: Duration = Duration::from_secs(5);
+/// What screen savers say on the session bus when they come and go.
+const SCREEN: &str = "type='signal',member='ActiveChanged'";
 
 /// What somebody asks of the daemon. Each may be repeated without harm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +59,22 @@ pub type Reply = oneshot::Sender<Result<State, Refused>>;
 pub struct Request {
     /// What is asked.
     pub command: Command,
+    /// When it was asked.
+    pub made: Made,
     /// Takes the answer.
     pub reply: Reply,
+}
+
+/// What the bus tells.
+#[derive(Debug)]
+pub enum News {
+    /// Somebody asks for something.
+    Asked(Request),
+    /// The screen is locked, or is not any more.
+    Away(Away),
+    /// The bus went away and does not come back, or another daemon was quicker; the
+    /// daemon must end, as nobody can reach it.
+    Lost(BusError),
 }
 
 /// What the main loop lets the session know.
@@ -125,37 +151,38 @@ pub struct Bus {
 
 /// Takes the daemon's name and serves its object until the [`Bus`] is dropped.
 ///
-/// `on_request` and `metrics` are called on the bus thread and must return at
-/// once; `metrics` makes the JSON object of the property `Metrics`. `on_lost` is
-/// called once if the bus goes away: the daemon must end then, because nobody
-/// can reach it and a daemon that the bus started would outlive its session.
+/// `tell` and `metrics` are called on the bus thread and must return at once;
+/// `metrics` makes the JSON object of the property `Metrics`. A bus that goes away is
+/// looked for as long as `patience`; [`News::Lost`] is the last news.
 pub fn serve(
-    on_request: impl Fn(Request) + Send + Sync + 'static,
+    patience: Duration,
+    tell: impl Fn(News) + Send + Sync + 'static,
     metrics: impl Fn() -> String + Send + Sync + 'static,
-    on_lost: impl FnOnce() + Send + 'static,
 ) -> Result<Bus, BusError> {
     let published = Arc::new(Mutex::new(Published::default()));
-    let dictation = Dictation {
-        published: Arc::clone(&published),
-        on_request: Box::new(on_request),
-        metrics: Box::new(metrics),
-    };
+    let dictation =
+        Dictation { published: Arc::clone(&published), tell: Arc::new(tell), metrics: Arc::new(metrics) };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BusError::Thread)?;
-    let (changes, outgoing) = unbounded_channel();
+    let (changes, mut outgoing) = unbounded_channel();
     let (up, is_up) = std::sync::mpsc::channel();
     let thread = thread::Builder::new()
         .name("dbus".into())
         .spawn(move || {
             runtime.block_on(async {
-                match connect(dictation).await {
-                    Ok(connection) => {
-                        let _ = up.send(Ok(()));
-                        if !carry(&connection, outgoing).await {
-                            on_lost();
-                        }
-                    }
-                    Err(e) => drop(up.send(Err(e))),
+                let mut connection = match connect(&dictation).await {
+                    Ok(connection) => connection,
+                    Err(e) => return drop(up.send(Err(e))),
+                };
+                let _ = up.send(Ok(()));
+                while !carry(&connection, &dictation, &mut outgoing).await {
+                    tracing::warn!("the session bus is gone; it is looked for");
+                    connection = match find(&dictation, &mut outgoing, patience).await {
+                        Some(Ok(connection)) => connection,
+                        Some(Err(e)) => return (dictation.tell)(News::Lost(e)),
+                        None => return,
+                    };
+                    tracing::info!("the session bus is there again");
                 }
             });
         })
@@ -205,14 +232,57 @@ pub fn serving() -> Result<Option<u32>, BusError> {
 
 /// Connects, serves the object, and only then takes the name: a call that the bus
 /// kept while it started the daemon must find the object.
-async fn connect(dictation: Dictation) -> Result<Connection, BusError> {
+async fn connect(dictation: &Dictation) -> Result<Connection, BusError> {
     let no_bus = |e: zbus::Error| BusError::NoBus(e.to_string());
-    let connection =
-        connection::Builder::session().serve_at(PATH, dictation).build().await.map_err(no_bus)?;
-    match connection.request_name_with_flags(NAME, RequestNameFlags::DO_NOT_QUEUE).await {
-        Ok(_) => Ok(connection),
-        Err(zbus::Error::NameTaken) => Err(BusError::NameTaken { pid: owner(&connection).await }),
-        Err(e) => Err(no_bus(e)),
+    let connecting = async {
+        let bus = match address(std::env::var("DBUS_SESSION_BUS_ADDRESS").ok()) {
+            Some(address) => connection::Builder::address(address.as_str()),
+            None => connection::Builder::session(),
+        };
+        let connection = bus.serve_at(PATH, dictation.clone()).build();
+        let connection = connection.await.map_err(no_bus)?;
+        match connection.request_name_with_flags(NAME, RequestNameFlags::DO_NOT_QUEUE).await {
+            Ok(_) => Ok(connection),
+            Err(zbus::Error::NameTaken) => Err(BusError::NameTaken { pid: owner(&connection).await }),
+            Err(e) => Err(no_bus(e)),
+        }
+    };
+    let hangs = |_| Err(BusError::NoBus(format!("it does not answer within {} s", CONNECTING.as_secs())));
+    tokio::time::timeout(CONNECTING, connecting).await.unwrap_or_else(hangs)
+}
+
+/// Where the bus is, whichever bus it is: one that was started again has another number.
+fn address(set: Option<String>) -> Option<String> {
+    let place =
+        |way: &str| way.split(',').filter(|part| !part.starts_with("guid=")).collect::<Vec<_>>().join(",");
+    Some(set?.split(';').map(place).collect::<Vec<_>>().join(";"))
+}
+
+/// Looks for a bus that went away, in growing intervals. None when there can be no more
+/// changes, as the daemon ends.
+async fn find(
+    dictation: &Dictation,
+    outgoing: &mut UnboundedReceiver<Dict>,
+    patience: Duration,
+) -> Option<Result<Connection, BusError>> {
+    let deadline = Instant::now() + patience;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut paused = pin!(tokio::time::sleep(pause));
+        loop {
+            tokio::select! {
+                // Nobody hears of this change; whoever connects reads the properties.
+                change = outgoing.recv() => drop(change?),
+                () = &mut paused => break,
+            }
+        }
+        match connect(dictation).await {
+            Err(BusError::NoBus(why)) if Instant::now() < deadline => {
+                tracing::debug!("the session bus is not there yet: {why}");
+            }
+            end => return Some(end),
+        }
+        pause = (2 * pause).min(LONGEST_PAUSE);
     }
 }
 
@@ -227,12 +297,22 @@ async fn owner(connection: &Connection) -> Option<u32> {
 }
 
 /// Announces changes until there can be no more of them. False when the bus went away.
-async fn carry(connection: &Connection, mut outgoing: UnboundedReceiver<Dict>) -> bool {
+async fn carry(
+    connection: &Connection,
+    dictation: &Dictation,
+    outgoing: &mut UnboundedReceiver<Dict>,
+) -> bool {
+    let Ok(rule) = MatchRule::try_from(SCREEN) else { return false };
+    let Ok(mut screen) = MessageStream::for_match_rule(rule, connection, None).await else { return false };
     loop {
         tokio::select! {
             changes = outgoing.recv() => match changes {
                 Some(changes) => announce(connection, changes).await,
                 None => break,
+            },
+            message = next(&mut screen) => match message {
+                Some(Ok(message)) => drop(lock_told(&message).map(|away| (dictation.tell)(News::Away(away)))),
+                Some(Err(_)) | None => return false,
             },
             () = connection.closed() => return false,
         }
@@ -242,6 +322,18 @@ async fn carry(connection: &Connection, mut outgoing: UnboundedReceiver<Dict>) -
     // keep the daemon from ending.
     let _ = tokio::time::timeout(Duration::from_secs(1), connection.release_name(NAME)).await;
     true
+}
+
+async fn next(messages: &mut MessageStream) -> Option<zbus::Result<Message>> {
+    std::future::poll_fn(|cx| Pin::new(&mut *messages).poll_next(cx)).await
+}
+
+/// What a screen saver says; each desktop has one of its own.
+fn lock_told(message: &Message) -> Option<Away> {
+    let header = message.header();
+    let saver = header.interface().is_some_and(|interface| interface.ends_with(".ScreenSaver"));
+    let active: bool = message.body().deserialize().ok().filter(|_| saver)?;
+    Some(if active { Away::Lock } else { Away::Unlock })
 }
 
 async fn announce(connection: &Connection, changes: Dict) {
@@ -256,21 +348,35 @@ async fn announce(connection: &Connection, changes: Dict) {
 }
 
 /// The object.
+#[derive(Clone)]
 struct Dictation {
     published: Arc<Mutex<Published>>,
-    on_request: Box<dyn Fn(Request) + Send + Sync>,
-    metrics: Box<dyn Fn() -> String + Send + Sync>,
+    tell: Arc<dyn Fn(News) + Send + Sync>,
+    metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
 impl Dictation {
     async fn ask(&self, command: Command) -> Result<String, Refused> {
+        self.ask_at(command, arrival()).await
+    }
+
+    async fn ask_at(&self, command: Command, made: Made) -> Result<String, Refused> {
         let (reply, answer) = oneshot::channel();
-        (self.on_request)(Request { command, reply });
+        (self.tell)(News::Asked(Request { command, made, reply }));
         match answer.await {
             Ok(state) => state.map(|state| state.as_str().to_owned()),
             Err(_) => Err(Refused::Failed("the daemon is ending".into())),
         }
     }
+}
+
+/// When a call was made that does not say so: now, and after all that did.
+fn arrival() -> Made {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes the time into the structure and nothing else. It is the
+    // clock on which it tells when a process was started.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut now) };
+    Made { hundredths: now.tv_sec as u64 * 100 + now.tv_nsec as u64 / 10_000_000, process: u32::MAX }
 }
 
 /// A poisoned copy is still a copy: whatever panicked had no part in it.
@@ -307,6 +413,32 @@ impl Dictation {
     #[zbus(out_args("state"))]
     async fn cancel(&self, #[zbus(header)] _call: Header<'_>) -> Result<String, Refused> {
         self.ask(Command::Cancel).await
+    }
+
+    /// Start, stop, toggle or cancel, as made by a process that began so many
+    /// hundredths of a second after the machine did (CLOCK_BOOTTIME; the 22nd field of
+    /// /proc/PID/stat). Calls have the effect that they have in the order in which they
+    /// were made, however they arrive: the release of a key may overtake its press. A
+    /// method without a time counts as made when it arrives. Answers the new State.
+    /// The error is org.swictation.Dictation1.Error.Verb (there is no such verb).
+    #[zbus(out_args("state"))]
+    async fn at(
+        &self,
+        verb: String,
+        hundredths: u64,
+        process: u32,
+        #[zbus(header)] _call: Header<'_>,
+    ) -> Result<String, Refused> {
+        let command = match verb.as_str() {
+            "start" => Command::Start,
+            "stop" => Command::Stop,
+            "toggle" => Command::Toggle,
+            "cancel" => Command::Cancel,
+            _ => return Err(Refused::Verb("the verb is start, stop, toggle or cancel".into())),
+        };
+        // Nothing is asked before it is made; a call from the future would make all
+        // others come too late.
+        self.ask_at(command, arrival().min(Made { hundredths, process })).await
     }
 
     /// Ends the daemon. Answers the State it ends from.
@@ -366,5 +498,22 @@ impl Dictation {
     #[zbus(property(emits_changed_signal = "const"))]
     fn version(&self) -> String {
         env!("CARGO_PKG_VERSION").to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bus_is_known_by_its_place_and_not_by_its_number() {
+        for (set, place) in [
+            ("unix:path=/run/bus,guid=0123abc", "unix:path=/run/bus"),
+            ("unix:path=/a,guid=1;unix:abstract=/b,guid=2", "unix:path=/a;unix:abstract=/b"),
+            ("unix:path=/run/bus", "unix:path=/run/bus"),
+        ] {
+            assert_eq!(address(Some(set.into())).as_deref(), Some(place));
+        }
+        assert_eq!(address(None), None);
     }
 }

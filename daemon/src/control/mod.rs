@@ -1,7 +1,9 @@
-//! The daemon towards the outside: its object on the bus, its word to systemd.
+//! The daemon towards the outside: its object on the bus, its word to systemd, and
+//! what logind tells.
 //!
-//! Both only carry: a request in, a status out. What a command means is decided
+//! All only carry: a request in, a status out. What a command means is decided
 //! by the main loop.
 
 pub mod dbus;
+pub mod logind;
 pub mod notify;

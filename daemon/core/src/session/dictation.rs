@@ -1,7 +1,7 @@
 //! One dictation: its audio, what has been sent, what has been committed.
 
-use super::Published;
 use super::engine::Heard;
+use super::{Place, Published};
 use crate::compose::Composer;
 use crate::hypothesis::{DictationId, Hypothesis, UtteranceId, Word};
 use crate::journal::{Owed, Past};
@@ -30,6 +30,8 @@ pub(super) struct Dictation {
     /// Which opening of the microphone feeds it.
     pub(super) capture: u32,
     pub(super) composer: Composer,
+    /// The call that began it.
+    pub(super) since: Place,
     /// When the person asked for it.
     pub(super) asked: Now,
     /// When the person asked for its end.
@@ -76,11 +78,12 @@ pub(super) struct Commit {
 }
 
 impl Dictation {
-    pub(super) fn new(id: DictationId, capture: u32, asked: Now) -> Self {
+    pub(super) fn new(id: DictationId, capture: u32, since: Place, asked: Now) -> Self {
         Self {
             id,
             capture,
             composer: Composer::default(),
+            since,
             asked,
             stopped: None,
             live: false,

@@ -1,5 +1,6 @@
 //! What can happen and what can be done: two closed lists.
 
+use super::{Away, Made};
 use crate::hypothesis::{DictationId, Word};
 use crate::journal::Entry;
 use crate::supervise::Ending;
@@ -9,8 +10,12 @@ use crate::{Edit, Now, SamplePos};
 /// Everything that can happen.
 #[derive(Debug)]
 pub enum Event {
-    /// A person, through the bus or a signal.
+    /// A person, just now.
     Command(Command),
+    /// A person, through a program that may have taken its time; when it was made.
+    Called(Command, Made),
+    /// The person, or the machine, goes or comes back.
+    Away(Away),
     /// The microphone opened for this capture.
     Microphone(u32, Microphone),
     /// The current worker spoke.
@@ -102,6 +107,8 @@ pub enum Effect {
     Stepped(Step),
     /// Audio that no worker gets over was left out.
     Skipped(Skipped),
+    /// Nothing is under way any more: the machine may sleep.
+    MaySleep,
     /// A dictation is over; the length of its audio.
     Done(DictationId, SamplePos),
     /// What people see has changed: [`Session::state`], `engine`, `trouble`.

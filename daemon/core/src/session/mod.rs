@@ -12,10 +12,13 @@
 //! the next one is recorded meanwhile, so that stopping and starting in quick
 //! succession costs no word.
 
+mod away;
+mod calls;
 mod candidate;
 mod dictation;
 mod engine;
 mod event;
+mod microphone;
 #[cfg(test)]
 mod tests;
 
@@ -23,14 +26,18 @@ use crate::hypothesis::DictationId;
 use crate::journal::{Entry, Owed, Past};
 use crate::metrics::Metrics;
 use crate::supervise::Ladder;
-use crate::time::samples_in_ms;
 use crate::wire::ToWorker;
 use crate::{Edit, Now};
+use away::Absence;
+pub use away::Away;
+pub use calls::Made;
+use calls::{Calls, Place};
 use candidate::Candidate;
 pub use candidate::LOADING;
 use dictation::Dictation;
 use engine::Watch;
 pub use event::{Command, Effect, Engine, Event, Microphone, Published, Skipped};
+use microphone::Sound;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -50,16 +57,15 @@ pub struct Taste {
     pub smaller: Option<String>,
 }
 
-/// The most audio that waits to be recognised, 115 MB: then listening ends, because
-/// nothing that was said may be overwritten.
-const LONGEST_WAIT: u64 = samples_in_ms(30 * 60 * 1000);
-
 /// The owner of all state.
 pub struct Session {
     taste: Taste,
+    calls: Calls,
+    absence: Absence,
     engine: Engine,
     ladder: Ladder,
     watch: Watch,
+    sound: Sound,
     candidate: Option<Candidate>,
     /// Decoded from the front, recorded at the back.
     dictations: VecDeque<Dictation>,
@@ -72,6 +78,8 @@ pub struct Session {
     typing: VecDeque<Typing>,
     /// Text that could not be typed; it goes before the next.
     untyped: String,
+    /// Nothing may be typed now; it is kept.
+    held: bool,
     speaking: bool,
     metrics: Metrics,
     trouble: Troubles,
@@ -117,6 +125,9 @@ impl Session {
             ladder: Ladder::new(taste.devices.clone()),
             taste,
             watch: Watch::default(),
+            sound: Sound::default(),
+            calls: Calls::default(),
+            absence: Absence::default(),
             engine: Engine::Failed("not started".to_owned()),
             candidate: None,
             dictations: VecDeque::new(),
@@ -126,6 +137,7 @@ impl Session {
             edits: 0,
             typing: VecDeque::new(),
             untyped: String::new(),
+            held: false,
             speaking: false,
             metrics: Metrics::default(),
             trouble: Troubles::default(),
@@ -143,11 +155,9 @@ impl Session {
     /// Takes in one event.
     pub fn handle(&mut self, event: Event, now: Now, out: &mut Vec<Effect>) {
         match event {
-            Event::Command(Command::Start) => self.start(now, out),
-            Event::Command(Command::Stop) => self.stop(now),
-            Event::Command(Command::Toggle) if self.recording() => self.stop(now),
-            Event::Command(Command::Toggle) => self.start(now, out),
-            Event::Command(Command::Cancel) => self.cancel(out),
+            Event::Command(command) => self.called(command, self.calls.last(), now, out),
+            Event::Called(command, made) => self.called(command, made, now, out),
+            Event::Away(away) => self.away(away, now, out),
             Event::Microphone(capture, news) => self.microphone(capture, news, now, out),
             Event::Worker(message) => self.worker(message, now, out),
             Event::WorkerGone(ending) => self.worker_gone(&ending, now, out),
@@ -160,6 +170,7 @@ impl Session {
         }
         self.settle(now, out);
         self.pass_deadlines(now, out);
+        self.rest(out);
         self.pump(now, out);
         self.publish(out);
     }
@@ -232,7 +243,7 @@ impl Session {
     /// Starts with a dictation that a daemon before this one began, as far as it came;
     /// the microphone delivers the rest of it.
     pub fn resume(&mut self, owed: Owed, now: Now, out: &mut Vec<Effect>) {
-        self.start(now, out);
+        self.called(Command::Start, self.calls.last(), now, out);
         if let Some(dictation) = self.dictations.back_mut() {
             self.watch.made_by = owed.checkpoint.as_ref().map(|(engine, _)| engine.clone());
             dictation.resume(owed);
@@ -249,27 +260,54 @@ impl Session {
         self.taste = taste;
     }
 
-    fn recording(&self) -> bool {
-        self.dictations.back().is_some_and(|d| d.stopped.is_none())
+    /// The call since which is being recorded, if anything is.
+    fn recording(&self) -> Option<Place> {
+        self.dictations.back().filter(|d| d.stopped.is_none()).map(|d| d.since)
     }
 
-    fn start(&mut self, now: Now, out: &mut Vec<Effect>) {
-        if self.recording() {
+    /// Does what all calls want in the order in which they were made, this one included.
+    fn called(&mut self, command: Command, made: Made, now: Now, out: &mut Vec<Effect>) {
+        let begins = matches!(command, Command::Start | Command::Toggle);
+        if begins && self.recording().is_none() && !self.present(now, out) {
             return;
         }
+        let place = self.calls.take_in(command, made);
+        if command == Command::Cancel {
+            self.cancel_before(place, out);
+        }
+        match (self.recording(), self.calls.wanted()) {
+            (Some(since), Some(wanted)) if since >= wanted => {
+                // It only was begun by another call than it seemed.
+                if let Some(dictation) = self.dictations.back_mut() {
+                    dictation.since = wanted;
+                }
+            }
+            (None, None) => {}
+            (_, wanted) => {
+                self.stop(now);
+                if let Some(since) = wanted {
+                    self.start(since, now, out);
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, since: Place, now: Now, out: &mut Vec<Effect>) {
         self.close_microphone(out);
         self.captures += 1;
         self.dictated += 1;
         self.open = Some(self.captures);
         self.speaking = false;
+        self.sound = Sound::default();
         self.trouble.microphone.clear();
         self.trouble.speech.clear();
         // Whoever dictates with the old model has seen that the new one is not in use.
         self.trouble.model.clear();
         // And that there is something to give back; `recover` still finds it.
         self.trouble.leftover.clear();
+        self.metrics.dictations += 1;
         let dictation = DictationId(self.dictated);
-        self.dictations.push_back(Dictation::new(dictation, self.captures, now));
+        self.dictations.push_back(Dictation::new(dictation, self.captures, since, now));
         out.push(Effect::Record(Entry::Begin { dictation }));
         out.push(Effect::OpenMicrophone(self.captures));
         out.push(Effect::PrepareTypist);
@@ -289,13 +327,28 @@ impl Session {
         }
     }
 
+    /// Cancels what had been begun when the call was made.
+    fn cancel_before(&mut self, place: Place, out: &mut Vec<Effect>) {
+        let later = self.dictations.iter().position(|d| d.since > place);
+        let kept = later.map(|at| self.dictations.split_off(at)).unwrap_or_default();
+        let open = self.open.take_if(|open| kept.iter().any(|d| d.capture == *open));
+        if kept.is_empty() || !self.dictations.is_empty() {
+            self.cancel(out);
+        }
+        if kept.is_empty() {
+            out.push(Effect::Record(Entry::Forgotten));
+        }
+        self.dictations = kept;
+        self.open = self.open.or(open);
+    }
+
     fn cancel(&mut self, out: &mut Vec<Effect>) {
         self.close_microphone(out);
         if self.dictations.front().is_some_and(|d| d.begun()) {
             out.push(Effect::Send(ToWorker::Forget));
         }
-        self.dictations.clear();
-        out.push(Effect::Record(Entry::Forgotten));
+        let cancelled = self.dictations.drain(..).map(|d| Effect::Record(Entry::End { dictation: d.id }));
+        out.extend(cancelled);
         self.untyped.clear();
         self.trouble.typing.clear();
     }
@@ -303,43 +356,6 @@ impl Session {
     fn close_microphone(&mut self, out: &mut Vec<Effect>) {
         if let Some(capture) = self.open.take() {
             out.push(Effect::CloseMicrophone(capture));
-        }
-    }
-
-    fn microphone(&mut self, capture: u32, news: Microphone, now: Now, out: &mut Vec<Effect>) {
-        // A capture that belongs to no dictation was cancelled.
-        let Some(dictation) = self.dictations.iter_mut().find(|d| d.capture == capture) else { return };
-        match news {
-            Microphone::Block { pcm, captured, dropped } => {
-                if !dictation.live {
-                    dictation.live = true;
-                    self.metrics.start.add(now - dictation.asked);
-                }
-                self.trouble.microphone.clear();
-                self.metrics.samples += pcm.len() as u64;
-                self.metrics.lost_samples += dropped;
-                dictation.record(&pcm, captured, dropped);
-                if dictation.waiting() >= LONGEST_WAIT && dictation.stopped.is_none() {
-                    dictation.stopped = Some(now);
-                    self.trouble.speech = format!(
-                        "{} minutes of speech wait to be recognised: listening has ended, so that none is lost",
-                        LONGEST_WAIT / samples_in_ms(60_000)
-                    );
-                }
-                let (dictation, at) = (dictation.id, dictation.end().back(pcm.len() as u64));
-                out.push(Effect::Record(Entry::Audio { dictation, at, pcm }));
-            }
-            Microphone::Silent(true) => {
-                self.trouble.microphone =
-                    "the microphone delivers only silence: is it muted, or is another one meant?".to_owned();
-            }
-            Microphone::Silent(false) | Microphone::Opened => self.trouble.microphone.clear(),
-            Microphone::Lost(why) => self.trouble.microphone = why,
-            Microphone::Ended => {
-                dictation.complete = true;
-                dictation.stopped.get_or_insert(now);
-                self.open = self.open.filter(|open| *open != capture);
-            }
         }
     }
 
@@ -357,10 +373,20 @@ impl Session {
         if text.is_empty() {
             return settled(past, out);
         }
+        if self.held {
+            self.untyped = text;
+            return;
+        }
         self.edits += 1;
         out.push(Effect::Record(Entry::Text { edit: self.edits, text: text.clone(), past }));
         out.push(Effect::Type(self.edits, Edit { erase: 0, insert: text.clone() }));
         self.typing.push_back(Typing { id: self.edits, text, committed: now, spoken, stopped });
+    }
+
+    /// From now on nothing is typed, or what was kept is typed now.
+    fn hold_typing(&mut self, held: bool, now: Now, out: &mut Vec<Effect>) {
+        self.held = held;
+        self.type_text(String::new(), None, Vec::new(), None, now, out);
     }
 
     fn typed(&mut self, id: u64, result: Result<(), String>, now: Now, out: &mut Vec<Effect>) {
@@ -390,7 +416,7 @@ impl Session {
     /// When the microphone that was stopped is to be closed.
     fn tail_end(&self) -> Option<Now> {
         let open = self.open?;
-        let stopped = self.dictations.iter().find(|d| d.capture == open)?.stopped?;
+        let stopped = self.dictations.iter().rfind(|d| d.capture == open)?.stopped?;
         Some(stopped + self.taste.stop_tail)
     }
 
@@ -438,6 +464,7 @@ impl Session {
         }
         let recording = self.dictations.iter().filter(|d| d.stopped.is_none()).count();
         assert!(recording <= 1, "{recording} dictations are recorded at once");
+        assert_eq!(self.recording(), self.calls.wanted(), "what is recorded is what the calls want");
         if let Some(open) = self.open {
             assert!(
                 self.dictations.iter().any(|d| d.capture == open),

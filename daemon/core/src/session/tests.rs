@@ -15,6 +15,9 @@ use crate::wire::{Checkpoint, EngineInfo, FaultKind, FromWorker, Step, VERSION};
 use crate::{SamplePos, supervise};
 use proptest::prelude::*;
 
+mod away;
+mod calls;
+
 struct Bench {
     session: Session,
     now: Now,
@@ -123,6 +126,7 @@ impl Bench {
                     self.journal.push(entry);
                     continue;
                 }
+                Effect::MaySleep => "may sleep".into(),
                 Effect::PrepareTypist
                 | Effect::Decoded(..)
                 | Effect::Committed(..)
@@ -174,6 +178,8 @@ impl Bench {
             "stop" => self.event(Event::Command(Command::Stop)),
             "toggle" => self.event(Event::Command(Command::Toggle)),
             "cancel" => self.event(Event::Command(Command::Cancel)),
+            "at" => self.event(calls::made(rest)),
+            "away" => self.event(Event::Away(away::named(rest))),
             "mic" => {
                 let pcm = vec![0.1; samples_in_ms(ms()) as usize];
                 let block = Microphone::Block { pcm, captured: self.now, dropped: 0 };
@@ -467,6 +473,17 @@ fn a_lost_microphone_is_told_until_audio_comes_again() {
 }
 
 #[test]
+fn sound_that_was_lost_is_said_until_the_next_dictation() {
+    let away = "ready · start · mic 100 · lost · gap 2300";
+    let bench = check(away, "audio 100..600 · audio 600..1100 · audio 1100..1600 · audio 1600..2100");
+    assert!(bench.session.trouble().starts_with("2.3 s of sound were lost"), "{}", bench.session.trouble());
+    let bench = run(&format!("{away} · mic 500 · mic 500")).0;
+    assert!(bench.session.trouble().starts_with("2.3 s of sound were lost"), "{}", bench.session.trouble());
+    assert_eq!(run(&format!("{away} · toggle · toggle")).0.session.trouble(), "");
+    assert_eq!(run("ready · start · mic 100 · gap 20 · gap 30").0.session.trouble(), "");
+}
+
+#[test]
 fn an_idle_session_has_no_deadline() {
     assert_eq!(run("ready").0.session.deadline(), None);
     assert_eq!(run("ready · start · mic 100 · heard 100").0.session.deadline(), None);
@@ -633,6 +650,15 @@ fn any_op() -> impl Strategy<Value = String> {
         Just("stop"),
         Just("toggle"),
         Just("cancel"),
+        Just("at 5 start"),
+        Just("at 4 stop"),
+        Just("at 6 toggle"),
+        Just("at 3 cancel"),
+        Just("away sleep"),
+        Just("away wake"),
+        Just("away locking"),
+        Just("away lock"),
+        Just("away unlock"),
         Just("mic 130"),
         Just("mic 700"),
         Just("gap 40"),
@@ -677,7 +703,7 @@ proptest! {
             bench.apply(op);
         }
         // After the end of everything the session is idle and asks for nothing.
-        for op in ["cancel", "+2000", "+2000"] {
+        for op in ["away wake", "away unlock", "cancel", "+2000", "+2000"] {
             bench.apply(op);
         }
         prop_assert_eq!(bench.session.state(), Published::Idle);
