@@ -130,3 +130,70 @@ fn a_state_that_comes_out_in_another_shape_is_found_in_the_rehearsal() {
     assert!(matches!(&error, AsrError::Model { file, .. } if *file == path), "{error:?}");
     assert!(error.to_string().contains("\"cache_last_time_next\" comes out with the shape"), "{error}");
 }
+
+#[test]
+fn a_graph_goes_on_from_the_state_of_another_wherever_tensors_lie() {
+    let Some((mut graph, path)) = encoder() else { return };
+    let wanted = by_hand(&mut graph);
+    let open = |fixed| {
+        let graph = Graph::open(toy::runtime().unwrap(), &path, CPU).unwrap();
+        let states = states(&graph);
+        Recurrent::new(graph, CPU, fixed, states).unwrap()
+    };
+    let call = |graph: &mut Recurrent, (features, length): &(Value, Value)| {
+        let outputs = graph.run(&[("audio_signal", features), ("length", length)], &WANTED).unwrap();
+        [floats(&outputs), floats(&graph.state().unwrap())].concat()
+    };
+    for fixed in [false, true] {
+        for cut in 0..wanted.len() {
+            let (mut one, mut other) = (open(fixed), open(fixed));
+            let chunks = chunks();
+            chunks[..cut].iter().for_each(|chunk| drop(call(&mut one, chunk)));
+            // The other one has been elsewhere.
+            call(&mut other, &chunks[4]);
+            let written = postcard::to_stdvec(&one.state().unwrap()).unwrap();
+            other.restore(&postcard::from_bytes::<Vec<Value>>(&written).unwrap()).unwrap();
+            let given: Vec<Given> = chunks[cut..].iter().map(|chunk| call(&mut other, chunk)).collect();
+            assert_eq!(given, wanted[cut..], "fixed {fixed}, from chunk {cut}");
+        }
+    }
+}
+
+#[test]
+fn the_state_of_another_graph_is_refused() {
+    let Some((graph, _)) = encoder() else { return };
+    let states = states(&graph);
+    let mut graph = Recurrent::new(graph, CPU, false, states).unwrap();
+    let mut state = graph.state().unwrap();
+    state.swap(0, 1);
+    for state in [state, Vec::new()] {
+        let refused = graph.restore(&state);
+        assert!(matches!(refused, Err(AsrError::Checkpoint(_))), "{refused:?}");
+    }
+}
+
+#[test]
+fn tensors_of_every_type_are_written_down_bit_by_bit() {
+    if toy::runtime().is_none() {
+        return;
+    }
+    // A signalling NaN, a negative zero, a number too small to be normal.
+    let floats = [0x7f80_0001, 0x8000_0000, 0x0000_0001, 0x3f80_0000].map(f32::from_bits);
+    let halves = [1.0, -0.0, 6e-8, 65504.0];
+    for (value, last) in [
+        (Value::f32(&[2, 2], floats).unwrap(), [0x00, 0x00, 0x80, 0x3f].as_slice()),
+        (Value::f16(&[1, 4], &halves).unwrap(), &[0xff, 0x7b]),
+        (Value::i64(&[1], [-2]).unwrap(), &[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
+        (Value::i32(&[1], [7]).unwrap(), &[7, 0, 0, 0]),
+        (Value::f32(&[3, 0, 2], []).unwrap(), &[0]),
+    ] {
+        let written = postcard::to_stdvec(&value).unwrap();
+        assert!(written.ends_with(last), "{written:?}");
+        let back: Value = postcard::from_bytes(&written).unwrap();
+        assert!(back.is_like(&value));
+        assert_eq!(postcard::to_stdvec(&back).unwrap(), written);
+        assert!(postcard::from_bytes::<Value>(&written[..written.len() - 1]).is_err());
+    }
+    let lies = postcard::to_stdvec(&(0u32, [u64::MAX, u64::MAX].as_slice(), [0u8].as_slice())).unwrap();
+    assert!(postcard::from_bytes::<Value>(&lies).is_err());
+}

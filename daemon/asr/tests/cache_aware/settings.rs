@@ -312,3 +312,30 @@ fn an_end_of_utterance_that_the_vocabulary_does_not_have_is_refused() {
     let dir = copy("buffered-ctc", |text| format!("{text}{table}"));
     refused(dir.path(), &Settings::default(), &["model.toml", "[end_of_utterance]", "buffered-ctc"]);
 }
+
+#[test]
+fn a_model_that_ends_utterances_goes_on_from_every_checkpoint_with_held_words_too() {
+    let Some((runtime, pcm)) = toy::runtime().zip(toy::recording("beckett")) else { return };
+    for (reset, policy) in [(true, None), (false, Some(Policy::Hold))] {
+        let (dir, settings) = (ending(reset), Settings { policy, ..Settings::default() });
+        let manifest = Manifest::read(dir.path()).unwrap();
+        let said = messages(dir.path(), &settings, &pcm);
+        let mut tried = 0;
+        for (i, message) in said.iter().enumerate() {
+            let FromWorker::Checkpoint(checkpoint) = message else { continue };
+            let model = load(runtime, dir.path(), &manifest, CPU, &settings).unwrap();
+            let (mut stream, mut rest) = (Stream::new(model, None, false), Vec::new());
+            let mut out = |message| rest.push(message);
+            stream.restore(DictationId(1), checkpoint).unwrap();
+            stream.feed(checkpoint.at, &pcm[checkpoint.at.0 as usize..], &mut out).unwrap();
+            stream.finish(SamplePos(pcm.len() as u64), &mut out).unwrap();
+            let timeless = |said: &[FromWorker]| {
+                let said = hypotheses(said).into_iter().cloned();
+                said.map(|hypothesis| Hypothesis { step_us: 0, ..hypothesis }).collect::<Vec<_>>()
+            };
+            assert_eq!(timeless(&rest), timeless(&said[i + 1..]), "{policy:?} from {checkpoint:?}");
+            tried += 1;
+        }
+        assert!(tried >= 5, "{tried} checkpoints, one of them behind the end of the utterance");
+    }
+}

@@ -24,13 +24,9 @@ const OTHERS: [&str; 7] = [
 ];
 
 /// Families with settings that put something around the recognizer.
-fn policies() -> [(&'static str, Settings); 3] {
+fn policies() -> [(&'static str, Settings); 2] {
     let policy = |policy| Settings { policy: Some(policy), ..Settings::default() };
-    [
-        ("aed-alignatt8", policy(Policy::Hold)),
-        ("../seeded/eou-rnnt", policy(Policy::Hold)),
-        ("moonshine-tiny-en", policy(Policy::Agreement)),
-    ]
+    [("aed-alignatt8", policy(Policy::Hold)), ("moonshine-tiny-en", policy(Policy::Agreement))]
 }
 
 /// What a stream says of `pcm` from `from` on and of its end, without the times; only
@@ -198,11 +194,9 @@ fn the_state_of_another_model_or_setting_is_refused() {
     for (made, by, used, with) in [
         ("att70_6-ctc", plain(), "att70_6-rnnt", plain()),
         ("att70_6-rnnt", plain(), "../seeded/att24_3-rnnt", plain()),
-        ("att70_6-rnnt", plain(), "att70_6-rnnt-fp16", plain()),
         ("att70_6-rnnt", plain(), "buffered-tdt", plain()),
         ("buffered-ctc", plain(), "buffered-tdt", plain()),
         ("buffered-tdt", plain(), "../seeded/buffered-tdt", plain()),
-        ("aed", plain(), "aed-fp16", plain()),
         ("aed", plain(), "aed", policy(Some(Policy::AlignAtt), None)),
         ("aed", plain(), "aed", policy(Some(Policy::Hold), None)),
         ("aed", policy(Some(Policy::Hold), None), "aed", plain()),
