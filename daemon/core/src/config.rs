@@ -30,6 +30,7 @@ struct ConfigFile {
     stop_tail_ms: Option<i64>,
     typist: Option<String>,
     trailing_space: Option<bool>,
+    cancel_erases: Option<bool>,
 }
 
 /// What holds.
@@ -67,6 +68,8 @@ pub struct Config {
     pub typist: String,
     /// End a dictation with a space.
     pub trailing_space: bool,
+    /// A cancelled dictation takes back what it typed.
+    pub cancel_erases: bool,
 }
 
 impl Default for Config {
@@ -87,6 +90,7 @@ impl Default for Config {
             stop_tail_ms: 200,
             typist: "auto".to_owned(),
             trailing_space: true,
+            cancel_erases: true,
         }
     }
 }
@@ -117,6 +121,7 @@ impl Config {
         Taste {
             stop_tail: Duration::from_millis(u64::from(self.stop_tail_ms)),
             trailing_space: self.trailing_space,
+            cancel_erases: self.cancel_erases,
             devices: devices.iter().map(|d| (*d).to_owned()).collect(),
         }
     }
@@ -134,6 +139,7 @@ impl Config {
             stop_tail_ms: next.stop_tail_ms,
             typist: next.typist.clone(),
             trailing_space: next.trailing_space,
+            cancel_erases: next.cancel_erases,
             ..self.clone()
         }
     }
@@ -188,6 +194,7 @@ impl ConfigFile {
                 .unwrap_or(defaults.stop_tail_ms),
             typist: named("typist", self.typist, defaults.typist)?,
             trailing_space: self.trailing_space.unwrap_or(defaults.trailing_space),
+            cancel_erases: self.cancel_erases.unwrap_or(defaults.cancel_erases),
         })
     }
 }

@@ -17,18 +17,21 @@ mod dictation;
 mod event;
 #[cfg(test)]
 mod tests;
+mod typing;
 
+use crate::Now;
 use crate::hypothesis::DictationId;
 use crate::metrics::Metrics;
 use crate::supervise::{Ending, Ladder, Next};
 use crate::wire::{self, EngineInfo, FromWorker, ToWorker, VERSION};
-use crate::{Edit, Now};
 use candidate::Candidate;
 pub use candidate::LOADING;
 use dictation::Dictation;
 pub use event::{Command, Effect, Engine, Event, Microphone, Published};
 use std::collections::VecDeque;
 use std::time::Duration;
+use typing::Typing;
+pub use typing::Untyped;
 
 /// Taste, from the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +41,8 @@ pub struct Taste {
     pub stop_tail: Duration,
     /// End a dictation with a space.
     pub trailing_space: bool,
+    /// A cancelled dictation takes back what it typed, where that is possible.
+    pub cancel_erases: bool,
     /// Devices in the order in which they are tried.
     pub devices: Vec<String>,
 }
@@ -54,26 +59,11 @@ pub struct Session {
     open: Option<u32>,
     captures: u32,
     dictated: u32,
-    edits: u64,
-    /// Edits that the typist has not answered yet.
-    typing: VecDeque<Typing>,
-    /// Text that could not be typed; it goes before the next.
-    untyped: String,
+    typing: Typing,
     speaking: bool,
     metrics: Metrics,
     trouble: Troubles,
     shown: Option<(Published, Engine, String)>,
-}
-
-/// An edit on its way.
-struct Typing {
-    id: u64,
-    text: String,
-    committed: Now,
-    /// When each of its words was spoken.
-    spoken: Vec<Now>,
-    /// When the person asked for the end, for the edit that ends a dictation.
-    stopped: Option<Now>,
 }
 
 /// One line for each thing that can be wrong at a time.
@@ -101,9 +91,7 @@ impl Session {
             open: None,
             captures: 0,
             dictated: 0,
-            edits: 0,
-            typing: VecDeque::new(),
-            untyped: String::new(),
+            typing: Typing::default(),
             speaking: false,
             metrics: Metrics::default(),
             trouble: Troubles::default(),
@@ -133,7 +121,7 @@ impl Session {
             Event::Dismiss => self.dismiss(out),
             Event::Candidate(message) => self.candidate(message, out),
             Event::CandidateGone(ending) => self.candidate_gone(&ending, now, out),
-            Event::Typed(id, result) => self.typed(id, result, now),
+            Event::Typed(id, result) => self.typed(id, result, now, out),
             Event::Tick => {}
         }
         self.settle(now, out);
@@ -148,7 +136,10 @@ impl Session {
             Engine::Waiting(at) => Some(at),
             _ => None,
         };
-        [spawn, self.tail_end(), self.candidate_deadline()].into_iter().flatten().min()
+        [spawn, self.tail_end(), self.candidate_deadline(), self.typing_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What people see of the newest dictation.
@@ -217,6 +208,9 @@ impl Session {
         self.trouble.microphone.clear();
         // Whoever dictates with the old model has seen that the new one is not in use.
         self.trouble.model.clear();
+        if self.dictations.is_empty() {
+            out.push(Effect::Watch(true));
+        }
         self.dictations.push_back(Dictation::new(DictationId(self.dictated), self.captures, now));
         out.push(Effect::OpenMicrophone(self.captures));
         out.push(Effect::PrepareTypist);
@@ -238,9 +232,8 @@ impl Session {
         if self.dictations.front().is_some_and(|d| d.begun()) {
             out.push(Effect::Send(ToWorker::Forget));
         }
+        self.cancel_typing(out);
         self.dictations.clear();
-        self.untyped.clear();
-        self.trouble.typing.clear();
     }
 
     fn close_microphone(&mut self, out: &mut Vec<Effect>) {
@@ -353,46 +346,8 @@ impl Session {
         let Some(done) = self.dictations.pop_front() else { return };
         let end = done.composer.end(self.taste.trailing_space).to_owned();
         self.type_text(end, Vec::new(), done.stopped, now, out);
+        self.dictation_over(now, out);
         out.push(Effect::Done(done.id, done.end()));
-    }
-
-    fn type_text(
-        &mut self,
-        text: String,
-        spoken: Vec<Now>,
-        stopped: Option<Now>,
-        now: Now,
-        out: &mut Vec<Effect>,
-    ) {
-        let text = std::mem::take(&mut self.untyped) + &text;
-        if text.is_empty() {
-            return;
-        }
-        self.edits += 1;
-        out.push(Effect::Type(self.edits, Edit { erase: 0, insert: text.clone() }));
-        self.typing.push_back(Typing { id: self.edits, text, committed: now, spoken, stopped });
-    }
-
-    fn typed(&mut self, id: u64, result: Result<(), String>, now: Now) {
-        let Some(at) = self.typing.iter().position(|t| t.id == id) else { return };
-        let Some(done) = self.typing.remove(at) else { return };
-        match result {
-            Ok(()) => {
-                self.trouble.typing.clear();
-                self.metrics.committed_to_typed.add(now - done.committed);
-                done.spoken.iter().for_each(|spoken| self.metrics.spoken_to_typed.add(now - *spoken));
-                if let Some(stopped) = done.stopped {
-                    self.metrics.stop_to_typed.add(now - stopped);
-                }
-            }
-            Err(why) => {
-                self.untyped.push_str(&done.text);
-                self.trouble.typing = format!(
-                    "{why}; {} characters are kept and typed with the next words",
-                    self.untyped.chars().count()
-                );
-            }
-        }
     }
 
     fn worker_gone(&mut self, ending: &Ending, now: Now, out: &mut Vec<Effect>) {
@@ -435,6 +390,7 @@ impl Session {
     }
 
     fn pass_deadlines(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.typing_deadline_passed(now, out);
         if self.tail_end().is_some_and(|at| at <= now) {
             self.close_microphone(out);
         }
@@ -446,6 +402,7 @@ impl Session {
         if matches!(self.engine, Engine::Failed(_)) && self.candidate.is_none() {
             while self.dictations.front().is_some_and(|d| d.complete) {
                 let Some(done) = self.dictations.pop_front() else { return };
+                self.dictation_over(now, out);
                 out.push(Effect::Done(done.id, done.end()));
             }
         }
@@ -463,6 +420,7 @@ impl Session {
     }
 
     fn publish(&mut self, out: &mut Vec<Effect>) {
+        self.trouble.typing = self.typing_trouble();
         let shown = Some((self.state(), self.engine.clone(), self.trouble()));
         if self.shown != shown {
             self.shown = shown;
@@ -473,6 +431,7 @@ impl Session {
     /// What must hold after every event, whatever came before.
     #[cfg(test)]
     fn verify_invariants(&self) {
+        self.verify_typing();
         for dictation in &self.dictations {
             let positions = dictation.positions();
             assert!(positions.is_sorted(), "tape start, utterance, heard, sent, tape end: {positions:?}");
