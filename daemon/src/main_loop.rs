@@ -180,7 +180,8 @@ impl MainLoop {
                 if let Err(why) = &report.result {
                     tracing::warn!("typing failed: {why}");
                 }
-                self.handle(Event::Typed(report.id, report.result));
+                let Report { id, result, typed, .. } = report;
+                self.handle(Event::Typed(id, result.map_err(|why| session::Untyped { typed, why })));
                 self.show_metrics();
             }
             Wake::Configured => self.configured(),
@@ -287,20 +288,33 @@ impl MainLoop {
                         worker.send(message);
                     }
                 }
-                Effect::PrepareTypist => {
-                    if let Some(typist) = &self.parts.typist {
-                        typist.prepare();
-                    }
-                }
+                Effect::PrepareTypist => self.tell_typist(TypistThread::prepare),
                 Effect::Type(id, edit) => match &self.parts.typist {
                     Some(typist) => typist.send(id, edit),
-                    None => drop(self.wakes.send(Wake::Typed(Report { id, result: Ok(()), typist: "none" }))),
+                    None => {
+                        let typed = edit.insert.chars().count();
+                        drop(self.wakes.send(Wake::Typed(Report {
+                            id,
+                            result: Ok(()),
+                            typed,
+                            typist: "none",
+                        })));
+                    }
                 },
+                Effect::ResumeTyping => self.tell_typist(TypistThread::resume),
+                Effect::Watch(dictating) => self.tell_typist(|typist| typist.watch(dictating)),
+                Effect::TakeBack { from, erase } => self.tell_typist(|typist| typist.take_back(from, erase)),
                 Effect::Committed(words, heard) => self.write(|t| t.words(&words, heard)),
                 Effect::Stepped(step) => self.write(|t| t.step(&step)),
                 Effect::Done(_, end) => self.done(end),
                 Effect::Publish => self.publish(),
             }
+        }
+    }
+
+    fn tell_typist(&self, order: impl FnOnce(&TypistThread)) {
+        if let Some(typist) = &self.parts.typist {
+            order(typist);
         }
     }
 

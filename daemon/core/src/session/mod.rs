@@ -208,9 +208,7 @@ impl Session {
         self.trouble.microphone.clear();
         // Whoever dictates with the old model has seen that the new one is not in use.
         self.trouble.model.clear();
-        if self.dictations.is_empty() {
-            out.push(Effect::Watch(true));
-        }
+        self.dictation_begins(out);
         self.dictations.push_back(Dictation::new(DictationId(self.dictated), self.captures, now));
         out.push(Effect::OpenMicrophone(self.captures));
         out.push(Effect::PrepareTypist);

@@ -44,6 +44,8 @@ pub(super) struct Typing {
     halted: bool,
     /// Nothing may be typed now.
     held: bool,
+    /// A dictation runs.
+    dictating: bool,
     /// Why the last edit failed; empty when it did not.
     why: String,
     pause: Duration,
@@ -89,6 +91,7 @@ impl Default for Typing {
             pieces: VecDeque::new(),
             halted: false,
             held: false,
+            dictating: false,
             why: String::new(),
             pause: PAUSE,
             retry: None,
@@ -102,21 +105,34 @@ impl Default for Typing {
 impl Typing {
     /// Hands what waits to the typist, if it may have it now.
     fn send(&mut self, out: &mut Vec<Effect>) {
-        let waits = |piece: &&mut Piece| piece.edit.is_none();
         let answers_are_due = self.pieces.iter().any(|piece| piece.edit.is_some());
         if self.held || (self.halted && answers_are_due) || !self.waits() {
             return;
         }
+        self.retry = None;
         if std::mem::take(&mut self.halted) {
             out.push(Effect::ResumeTyping);
         }
-        (self.edits, self.retry) = (self.edits + 1, None);
+        // A cancel is not to take back what an earlier dictation had said.
+        if self.send_part(|piece| piece.until.is_some(), out) && self.dictating {
+            out.push(Effect::Watch(true));
+        }
+        self.send_part(|_| true, out);
+    }
+
+    /// Hands what waits of these pieces to the typist; whether there was any.
+    fn send_part(&mut self, part: impl Fn(&Piece) -> bool, out: &mut Vec<Effect>) -> bool {
         let mut insert = String::new();
-        for piece in self.pieces.iter_mut().filter(waits) {
-            piece.edit = Some(self.edits);
+        for piece in self.pieces.iter_mut().filter(|piece| piece.edit.is_none() && part(piece)) {
+            piece.edit = Some(self.edits + 1);
             insert.push_str(&piece.text);
         }
-        out.push(Effect::Type(self.edits, Edit { erase: 0, insert }));
+        let any = !insert.is_empty();
+        if any {
+            self.edits += 1;
+            out.push(Effect::Type(self.edits, Edit { erase: 0, insert }));
+        }
+        any
     }
 
     fn waits(&self) -> bool {
@@ -273,7 +289,16 @@ impl Session {
         for piece in &mut self.typing.pieces {
             piece.until.get_or_insert(now + LINGER);
         }
-        out.push(Effect::Watch(!self.dictations.is_empty()));
+        self.typing.dictating = !self.dictations.is_empty();
+        out.push(Effect::Watch(self.typing.dictating));
+    }
+
+    /// A dictation begins, and `self.dictations` does not have it yet.
+    pub(super) fn dictation_begins(&mut self, out: &mut Vec<Effect>) {
+        // One that is still decoded keeps the watch.
+        if !std::mem::replace(&mut self.typing.dictating, true) {
+            out.push(Effect::Watch(true));
+        }
     }
 
     /// Forgets what the dictations that run have not typed yet, and has the typist take
@@ -294,7 +319,7 @@ impl Session {
             erase: self.taste.cancel_erases,
         });
         typing.pieces.retain(|piece| !theirs(piece));
-        typing.over = true;
+        (typing.over, typing.dictating) = (true, false);
         if !typing.waits() {
             (typing.retry, typing.pause) = (None, PAUSE);
             typing.why.clear();
