@@ -7,8 +7,10 @@
 //! dictation; that is the session's.
 
 mod change;
+mod last;
 
 use crate::audio::{AudioEvent, Capture};
+use crate::clipboard::Clipboard;
 use crate::control::dbus::{self, Bus, Published};
 use crate::control::notify;
 use crate::gpu::{self, Nvml};
@@ -37,6 +39,8 @@ pub enum Wake {
     Worker(u32, News),
     /// The typist answers.
     Typed(Report),
+    /// The clipboard has the last text, or why not.
+    Copied(Result<(), String>),
     /// The configuration file may have changed.
     Configured,
     /// The bus is gone.
@@ -90,6 +94,9 @@ pub struct MainLoop {
     change: Option<Change>,
     dictating_since: Option<Instant>,
     nvml: Option<Option<Nvml>>,
+    clipboard: Option<Clipboard>,
+    /// A text on its way to the clipboard, and who waits for it.
+    copying: Option<(String, dbus::Reply)>,
     /// The end was asked for; it comes when the last words are typed.
     ending: bool,
     ended: Option<u8>,
@@ -112,6 +119,8 @@ impl MainLoop {
             change: None,
             dictating_since: None,
             nvml: None,
+            clipboard: None,
+            copying: None,
             ending: false,
             ended: None,
         }
@@ -184,6 +193,7 @@ impl MainLoop {
                 self.handle(Event::Typed(id, result.map_err(|why| session::Untyped { typed, why })));
                 self.show_metrics();
             }
+            Wake::Copied(result) => self.copied(result),
             Wake::Configured => self.configured(),
             Wake::BusLost => {
                 tracing::error!("the session bus is gone, nobody can reach this daemon any more");
@@ -201,6 +211,8 @@ impl MainLoop {
             dbus::Command::Cancel => self.handle(Event::Command(Command::Cancel)),
             dbus::Command::Quit => self.end(),
             dbus::Command::UseModel(name) => return self.use_model(name, request.reply),
+            dbus::Command::Last(pipe, untyped) => return self.write_last(pipe, untyped, request.reply),
+            dbus::Command::CopyLast => return self.copy_last(request.reply),
         }
         drop(request.reply.send(Ok(state(self.session.state()))));
     }

@@ -18,6 +18,8 @@ pub enum Refused {
     Model(String),
     /// The configuration file cannot be read or written.
     Configuration(String),
+    /// The text can be put nowhere in this session.
+    Typing(String),
     /// Another model was asked for before this one was in use.
     Replaced(String),
 }
@@ -29,6 +31,7 @@ impl Refused {
             "Name" => Some(exit::USAGE),
             "Model" => Some(exit::MODEL),
             "Configuration" => Some(exit::CONFIGURATION),
+            "Typing" => Some(exit::TYPING),
             _ => Some(exit::FAILURE),
         }
     }
@@ -46,6 +49,7 @@ mod tests {
             (Refused::Name(why()), exit::USAGE),
             (Refused::Model(why()), exit::MODEL),
             (Refused::Configuration(why()), exit::CONFIGURATION),
+            (Refused::Typing(why()), exit::TYPING),
             (Refused::Replaced(why()), exit::FAILURE),
         ] {
             assert_eq!(Refused::exit_code(&refused.name()), Some(code), "{refused}");

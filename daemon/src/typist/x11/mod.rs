@@ -328,7 +328,7 @@ impl X11 {
         let changes = self.server.changes()?;
         self.stale |= changes.map || changes.keyboard;
         self.receiver = None;
-        self.watch = Watch { people: people && self.server.tells_of_people, ..Watch::default() };
+        self.watch = Watch::new(people && self.server.tells_of_people);
         Ok(())
     }
 

@@ -51,6 +51,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    /// Knows of no window yet; `people` as in the field.
+    pub(super) fn new(people: bool) -> Self {
+        Self { people, ..Self::default() }
+    }
+
     /// The window that the server tells of.
     pub(super) fn window(&self) -> Option<Window> {
         self.window
@@ -158,7 +163,7 @@ mod tests {
     const SHIFT: u8 = 50;
 
     fn watch(presses: &[u64], told: &[(u64, Told)]) -> Watch {
-        let mut watch = Watch { people: true, ..Watch::default() };
+        let mut watch = Watch::new(true);
         watch.turn_to(Some(WINDOW), false);
         presses.iter().for_each(|request| watch.pressed(*request));
         told.iter().for_each(|(done, told)| watch.hear(*done, *told, &[SHIFT]));

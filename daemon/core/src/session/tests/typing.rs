@@ -86,7 +86,7 @@ fn a_minute_after_the_dictation_its_text_is_left_to_the_person() {
 fn text_that_waits_is_delivered_after_the_dictation_too_and_before_the_next() {
     let mut bench = check(
         &format!("{TALK} · refused 1 · {END} · refused · start · mic 500 · think 500 new|"),
-        "resume · type \"ne twonew\"",
+        "resume · type \"ne two\" · type \"new\"",
     );
     assert_eq!(bench.typed_in_the_end(), "one twonew");
 }
