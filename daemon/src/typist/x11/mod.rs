@@ -19,7 +19,7 @@ mod watch;
 
 use super::{Typist, TypistError};
 use keymap::{BACKSPACE, Layout, Lent, Press, Symbol, symbol};
-use server::{Receiver, Server};
+use server::{Changes, Receiver, Server};
 use slots::{Batch, Slots};
 use std::time::{Duration, Instant};
 use swictation_core::Edit;
@@ -151,11 +151,7 @@ impl X11 {
     /// modifiers off the keyboard and follows a change of the layout; `true` when
     /// it is another one now and presses must be planned again.
     fn observe(&mut self) -> Result<bool, ReplyError> {
-        let (mut state, focus) = self.server.look()?;
-        let changes = self.server.changes()?;
-        for (done, told) in &changes.told {
-            self.watch.hear(*done, *told, &self.modifier_keys);
-        }
+        let (mut state, focus, changes) = self.look()?;
         self.attend(focus)?;
         if u16::from(state.base_mods) != 0 || state.base_group != 0 {
             self.release_modifiers()?;
@@ -171,6 +167,24 @@ impl X11 {
             self.read_layout()?;
         }
         Ok(changed)
+    }
+
+    /// The keyboard's state, what has the focus, and what has changed since the last look.
+    fn look(&mut self) -> Result<(GetStateReply, Window, Changes), ReplyError> {
+        let mut changes = Changes::default();
+        loop {
+            let (state, focus) = self.server.look()?;
+            let more = self.server.changes()?;
+            (changes.map, changes.keyboard) = (changes.map || more.map, changes.keyboard || more.keyboard);
+            let mut lost = false;
+            for (done, told) in more.told {
+                lost |= self.watch.hear(done, told, &self.modifier_keys);
+            }
+            // Nobody knows whether the focus was asked for before that or behind it.
+            if !lost {
+                return Ok((state, focus, changes));
+            }
+        }
     }
 
     /// Finds out what gets the keys now, and has the server tell when that ends.

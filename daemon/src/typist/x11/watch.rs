@@ -85,8 +85,9 @@ impl Watch {
         }
     }
 
-    /// Takes in what the server told when it had done our request `done`.
-    pub(super) fn hear(&mut self, done: u64, told: Told, modifiers: &[u8]) {
+    /// Takes in what the server told when it had done our request `done`; whether the
+    /// focus has gone elsewhere.
+    pub(super) fn hear(&mut self, done: u64, told: Told, modifiers: &[u8]) -> bool {
         let watched = self.window;
         let here = |window| watched == Some(window);
         match told {
@@ -119,6 +120,7 @@ impl Watch {
             Told::Released(window) if here(window) => self.grabbed = false,
             Told::Left(_) | Told::Grabbed(_) | Told::Released(_) => {}
         }
+        matches!(told, Told::Left(window) if here(window)) || told == Told::Nothing
     }
 
     /// Nothing more has been told: a key that no grab followed reached the window.
@@ -166,7 +168,7 @@ mod tests {
         let mut watch = Watch::new(true);
         watch.turn_to(Some(WINDOW), false);
         presses.iter().for_each(|request| watch.pressed(*request));
-        told.iter().for_each(|(done, told)| watch.hear(*done, *told, &[SHIFT]));
+        told.iter().for_each(|(done, told)| drop(watch.hear(*done, *told, &[SHIFT])));
         watch
     }
 
