@@ -1,46 +1,15 @@
 //! From the microphone to the text in a terminal, with nothing replaced: a sound
 //! server, a bus, an X server, an xterm, the daemon, its worker and a model.
 
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use swictation_tests::bus::Bus;
+use swictation_tests::bus::{Bus, Eavesdropper};
 use swictation_tests::programs::{
     Daemon, Follower, Home, PATIENCE, model, recording, run, runtime, silence, toy,
 };
 use swictation_tests::pulse::Pulse;
 use swictation_tests::x11::{Terminal, XServer, present};
 use swictation_tests::{need, note, program};
-
-/// Everything that is said on a bus.
-struct Eavesdropper {
-    process: Child,
-    rest: JoinHandle<String>,
-}
-
-impl Eavesdropper {
-    fn on(bus: &Bus) -> Eavesdropper {
-        let mut command = Command::new("dbus-monitor");
-        let mut process = bus.give_to(&mut command).arg("--session").stdout(Stdio::piped()).spawn().unwrap();
-        let mut out = BufReader::new(process.stdout.take().unwrap());
-        let mut first = String::new();
-        out.read_line(&mut first).unwrap();
-        let listen = move || {
-            let mut rest = Vec::new();
-            out.read_to_end(&mut rest).unwrap();
-            first + &String::from_utf8_lossy(&rest)
-        };
-        Eavesdropper { process, rest: std::thread::spawn(listen) }
-    }
-
-    fn heard(mut self) -> String {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        self.rest.join().unwrap()
-    }
-}
 
 /// What became of one dictation.
 struct Dictated {

@@ -28,6 +28,8 @@ mod families;
 mod import;
 // A daemon that nobody needs takes no time and little memory.
 mod idle;
+// What could not be typed is kept, offered and copied, and a cancel takes back.
+mod last;
 // Another model while the daemon runs, and what becomes of it when that one is bad.
 mod model_use;
 // What scripts/setup fetches is whole, or not there.

@@ -25,8 +25,11 @@ pub(crate) enum Verb {
     Stop,
     /// Start when idle, stop otherwise: one hotkey for both
     Toggle,
-    /// End the dictation at once, without its untyped words
+    /// End the dictation at once and take back what it typed, if nobody has typed, clicked
+    /// or moved the focus since
     Cancel,
+    /// Print the text of the newest dictation, typed or not
+    Last(Last),
     /// Show how the daemon is; exit code 7 when it does not run
     Status(Status),
     /// End the daemon
@@ -39,6 +42,17 @@ pub(crate) enum Verb {
     Doctor,
     /// List, fetch, import, check, choose and remove models; needs no daemon
     Model(Model),
+}
+
+/// Which part of the last text, and where to.
+#[derive(Debug, Group)]
+pub(crate) struct Last {
+    /// Print only what could not be typed, of earlier dictations too
+    #[arg(long)]
+    pub(crate) untyped: bool,
+    /// Put it on the clipboard: what could not be typed, if there is any, else all
+    #[arg(long, conflicts_with = "untyped")]
+    pub(crate) copy: bool,
 }
 
 /// How to show the status.

@@ -11,6 +11,7 @@ mod choice;
 mod failure;
 mod follow;
 mod import;
+mod last;
 mod model;
 mod progress;
 mod show;
@@ -72,6 +73,7 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Toggle => call(&daemon, "toggle").await,
         Verb::Stop => call(&daemon, "stop").await,
         Verb::Cancel => call(&daemon, "cancel").await,
+        Verb::Last(which) => return last::last(&daemon, &which).await,
         Verb::Quit => return quit(&connection, &daemon).await,
         Verb::Status(args::Status { follow: true, .. }) => return follow::follow(&connection).await,
         Verb::Status(args::Status { json, .. }) => return status(&connection, json).await,

@@ -7,8 +7,10 @@
 //! dictation; that is the session's.
 
 mod change;
+mod last;
 
 use crate::audio::{AudioEvent, Capture};
+use crate::clipboard::Clipboard;
 use crate::control::dbus::{self, Bus, BusError, Published};
 use crate::control::logind::Logind;
 use crate::control::notify;
@@ -43,6 +45,8 @@ pub enum Wake {
     Typed(Report),
     /// The journal tells something.
     Journal(Kept),
+    /// The clipboard has the last text, or why not.
+    Copied(Result<(), String>),
     /// The configuration file may have changed.
     Configured,
     /// The person or the machine goes or comes back.
@@ -104,6 +108,9 @@ pub struct MainLoop {
     change: Option<Change>,
     dictating_since: Option<Instant>,
     nvml: Option<Option<Nvml>>,
+    clipboard: Option<Clipboard>,
+    /// A text on its way to the clipboard, and who waits for it.
+    copying: Option<(String, dbus::Reply)>,
     /// The end was asked for and comes when the last words are typed, with this code.
     ending: Option<u8>,
     ended: Option<u8>,
@@ -126,6 +133,8 @@ impl MainLoop {
             change: None,
             dictating_since: None,
             nvml: None,
+            clipboard: None,
+            copying: None,
             ending: None,
             ended: None,
         }
@@ -168,7 +177,7 @@ impl MainLoop {
         self.parts.typist = None;
         while let Ok(wake) = self.inbox.try_recv() {
             if let Wake::Typed(report) = wake {
-                self.handle(Event::Typed(report.id, report.result));
+                self.handle(typed(report));
             }
         }
         self.parts.journal = None;
@@ -202,10 +211,11 @@ impl MainLoop {
                 if let Err(why) = &report.result {
                     tracing::warn!("typing failed: {why}");
                 }
-                self.handle(Event::Typed(report.id, report.result));
+                self.handle(typed(report));
                 self.show_metrics();
             }
             Wake::Journal(news) => self.kept(news),
+            Wake::Copied(result) => self.copied(result),
             Wake::Configured => self.configured(),
             Wake::Away(away) => {
                 tracing::info!("{away:?}");
@@ -230,6 +240,8 @@ impl MainLoop {
                 return drop(request.reply.send(Ok(state(self.session.state()))));
             }
             dbus::Command::UseModel(name) => return self.use_model(name, request.reply),
+            dbus::Command::Last(pipe, untyped) => return self.write_last(pipe, untyped, request.reply),
+            dbus::Command::CopyLast => return self.copy_last(request.reply),
         };
         if self.ending.is_some() && matches!(command, Command::Start | Command::Toggle) {
             // Who asks is told that the daemon is ending, as nobody answers.
@@ -324,11 +336,7 @@ impl MainLoop {
                         worker.send(message);
                     }
                 }
-                Effect::PrepareTypist => {
-                    if let Some(typist) = &self.parts.typist {
-                        typist.prepare();
-                    }
-                }
+                Effect::PrepareTypist => self.tell_typist(TypistThread::prepare),
                 Effect::Record(entry) => {
                     if let Some(journal) = &self.parts.journal {
                         journal.write(entry);
@@ -336,8 +344,19 @@ impl MainLoop {
                 }
                 Effect::Type(id, edit) => match &self.parts.typist {
                     Some(typist) => typist.send(id, edit),
-                    None => drop(self.wakes.send(Wake::Typed(Report { id, result: Ok(()), typist: "none" }))),
+                    None => {
+                        let typed = edit.insert.chars().count();
+                        drop(self.wakes.send(Wake::Typed(Report {
+                            id,
+                            result: Ok(()),
+                            typed,
+                            typist: "none",
+                        })));
+                    }
                 },
+                Effect::ResumeTyping => self.tell_typist(TypistThread::resume),
+                Effect::Watch(dictating) => self.tell_typist(|typist| typist.watch(dictating)),
+                Effect::TakeBack { from, erase } => self.tell_typist(|typist| typist.take_back(from, erase)),
                 Effect::Committed(words, heard) => self.write(|t| t.words(&words, heard)),
                 Effect::Stepped(step) => self.write(|t| t.step(&step)),
                 Effect::Skipped(skipped) => self.skipped(&skipped),
@@ -345,6 +364,12 @@ impl MainLoop {
                 Effect::Done(_, end) => self.done(end),
                 Effect::Publish => self.publish(),
             }
+        }
+    }
+
+    fn tell_typist(&self, order: impl FnOnce(&TypistThread)) {
+        if let Some(typist) = &self.parts.typist {
+            order(typist);
         }
     }
 
@@ -477,6 +502,11 @@ impl MainLoop {
 fn taste(config: &Config) -> session::Taste {
     let smaller = smaller::than(&settings::model_dir(&config.model), &settings::data_dir().join("models"));
     session::Taste { smaller, ..config.taste() }
+}
+
+fn typed(report: Report) -> Event {
+    let Report { id, result, typed, .. } = report;
+    Event::Typed(id, result.map_err(|why| session::Untyped { typed, why }))
 }
 
 fn state(published: session::Published) -> State {

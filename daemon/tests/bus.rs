@@ -81,7 +81,14 @@ fn serve() -> i32 {
                     dbus::Command::Start if !dictating => State::Listening,
                     dbus::Command::Toggle if !dictating => State::Listening,
                     dbus::Command::Stop | dbus::Command::Toggle | dbus::Command::Cancel => State::Idle,
-                    dbus::Command::Start | dbus::Command::Quit | dbus::Command::UseModel(_) => now.state,
+                    dbus::Command::Last(pipe, _) => {
+                        pipe.clone().write(&typed).unwrap();
+                        now.state
+                    }
+                    dbus::Command::Start
+                    | dbus::Command::Quit
+                    | dbus::Command::UseModel(_)
+                    | dbus::Command::CopyLast => now.state,
                 };
                 bus.publish(now.clone());
                 let _ = reply.send(match now.trouble.as_str() {

@@ -7,9 +7,10 @@
 #![allow(clippy::expect_used)]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
 use tempfile::TempDir;
 
 /// A running dbus-daemon and its folder.
@@ -118,6 +119,43 @@ impl Drop for Bus {
     fn drop(&mut self) {
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
+    }
+}
+
+/// Everything that is said on a bus.
+pub struct Eavesdropper {
+    process: Child,
+    rest: JoinHandle<String>,
+}
+
+impl Eavesdropper {
+    /// Listens from here on.
+    ///
+    /// # Panics
+    /// When dbus-monitor cannot be started.
+    pub fn on(bus: &Bus) -> Eavesdropper {
+        let mut command = Command::new("dbus-monitor");
+        let mut process =
+            bus.give_to(&mut command).arg("--session").stdout(Stdio::piped()).spawn().expect("dbus-monitor");
+        let mut out = BufReader::new(process.stdout.take().expect("dbus-monitor"));
+        let mut first = String::new();
+        out.read_line(&mut first).expect("dbus-monitor");
+        let listen = move || {
+            let mut rest = Vec::new();
+            out.read_to_end(&mut rest).expect("dbus-monitor");
+            first + &String::from_utf8_lossy(&rest)
+        };
+        Eavesdropper { process, rest: std::thread::spawn(listen) }
+    }
+
+    /// All that was said.
+    ///
+    /// # Panics
+    /// When dbus-monitor cannot be ended.
+    pub fn heard(mut self) -> String {
+        self.process.kill().expect("dbus-monitor");
+        self.process.wait().expect("dbus-monitor");
+        self.rest.join().expect("dbus-monitor")
     }
 }
 

@@ -14,8 +14,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use x11rb::connection::Connection;
+use x11rb::protocol::Event;
 use x11rb::protocol::xkb::{self, ConnectionExt as _};
-use x11rb::protocol::xproto::{self, ConnectionExt as _, InputFocus, MapState, ModMask, Window};
+use x11rb::protocol::xproto::{self, ConnectionExt as _, GrabMode, InputFocus, MapState, ModMask, Window};
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
@@ -35,9 +36,15 @@ pub struct XServer {
 /// An xterm that has the focus.
 pub struct Terminal {
     process: Child,
+    window: Window,
     arrived: Receiver<Vec<u8>>,
     seen: Vec<u8>,
     _folder: TempDir,
+}
+
+/// A key that a program has for itself, as a window manager has its hotkeys.
+pub struct Hotkey {
+    _owner: RustConnection,
 }
 
 /// Whether Xvfb, xterm and setxkbmap are installed; says so when not.
@@ -52,8 +59,13 @@ impl XServer {
     /// # Errors
     /// The server's or the connection's failure.
     pub fn start() -> io::Result<Self> {
+        Self::run(None)
+    }
+
+    fn run(display: Option<&str>) -> io::Result<Self> {
         // Without -noreset the server forgets its layout when the last program leaves.
         let mut process = Command::new("Xvfb")
+            .args(display)
             .args(["-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp", "-ac", "-noreset"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -141,6 +153,95 @@ impl XServer {
         self.process.wait().map(|_| ())
     }
 
+    /// Starts a server with the same display again, after [`XServer::kill`]; the programs
+    /// of the old one are gone.
+    ///
+    /// # Errors
+    /// As for [`XServer::start`].
+    pub fn restart(&mut self) -> io::Result<()> {
+        *self = Self::run(Some(&self.display))?;
+        Ok(())
+    }
+
+    /// Takes the focus away from every window.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn focus_nothing(&self) -> io::Result<()> {
+        let asked = self.hands.set_input_focus(InputFocus::NONE, InputFocus::NONE, x11rb::CURRENT_TIME);
+        asked.map_err(io::Error::other)?;
+        self.hands.sync().map_err(io::Error::other)
+    }
+
+    /// Takes a terminal's window off the screen; the terminal lives on.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn hide(&self, terminal: &Terminal) -> io::Result<()> {
+        self.hands.unmap_window(terminal.window).map_err(io::Error::other)?;
+        self.hands.sync().map_err(io::Error::other)
+    }
+
+    /// Shows a terminal's window and gives it the focus.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn show(&self, terminal: &Terminal) -> io::Result<()> {
+        self.hands.map_window(terminal.window).map_err(io::Error::other)?;
+        self.focus(terminal.window)
+    }
+
+    /// Clicks the first button where the pointer is.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn click(&self) -> io::Result<()> {
+        self.key(xproto::BUTTON_PRESS_EVENT, 1)?;
+        self.key(xproto::BUTTON_RELEASE_EVENT, 1)
+    }
+
+    /// Has a program of its own take a key for itself, whatever window has the focus.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn hotkey(&self, keycode: u8) -> io::Result<Hotkey> {
+        let (owner, _) = RustConnection::connect(Some(&self.display)).map_err(io::Error::other)?;
+        let mode = GrabMode::ASYNC;
+        owner.grab_key(false, self.root, ModMask::ANY, keycode, mode, mode).map_err(io::Error::other)?;
+        owner.sync().map_err(io::Error::other)?;
+        Ok(Hotkey { _owner: owner })
+    }
+
+    /// The text that is pasted in this display now; none while nobody has copied any.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn clipboard(&self) -> io::Result<Option<String>> {
+        self.paste().map_err(io::Error::other)
+    }
+
+    fn paste(&self) -> Result<Option<String>, Box<dyn std::error::Error + Send + Sync>> {
+        let (reader, _) = RustConnection::connect(Some(&self.display))?;
+        let window = reader.generate_id()?;
+        let aux = xproto::CreateWindowAux::new();
+        let class = xproto::WindowClass::INPUT_ONLY;
+        reader.create_window(0, window, self.root, 0, 0, 1, 1, 0, class, 0, &aux)?;
+        let atom = |name: &str| -> Result<_, x11rb::errors::ReplyError> {
+            Ok(reader.intern_atom(false, name.as_bytes())?.reply()?.atom)
+        };
+        let (clipboard, text) = (atom("CLIPBOARD")?, atom("UTF8_STRING")?);
+        reader.convert_selection(window, clipboard, text, clipboard, x11rb::CURRENT_TIME)?;
+        reader.flush()?;
+        loop {
+            let Event::SelectionNotify(answer) = reader.wait_for_event()? else { continue };
+            if answer.property == x11rb::NONE {
+                return Ok(None);
+            }
+            let value = reader.get_property(true, window, clipboard, text, 0, 1 << 20)?.reply()?.value;
+            return Ok(Some(String::from_utf8(value)?));
+        }
+    }
+
     fn focus(&self, window: Window) -> io::Result<()> {
         let deadline = Instant::now() + START;
         let viewable = || -> Result<bool, x11rb::errors::ReplyError> {
@@ -189,10 +290,10 @@ impl Terminal {
             .stderr(Stdio::null())
             .spawn()?;
         let arrived = read_on_a_thread(&pipe)?;
-        let mut terminal = Self { process, arrived, seen: Vec::new(), _folder: folder };
+        let mut terminal = Self { process, window: 0, arrived, seen: Vec::new(), _folder: folder };
         let number = terminal.until(START, |seen| seen.ends_with(b"\n"))?;
-        let window = number.trim().parse().map_err(io::Error::other)?;
-        server.focus(window)?;
+        terminal.window = number.trim().parse().map_err(io::Error::other)?;
+        server.focus(terminal.window)?;
         Ok(terminal)
     }
 

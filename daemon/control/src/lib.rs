@@ -3,7 +3,7 @@
 //! The daemon serves one object on the session bus. Its methods are verbs that
 //! may be repeated without harm, its properties say how it is, and that is all:
 //! dictated text is never on the bus, because every program of the session can
-//! listen there. The names below, the values of [`State`] and [`Engine`], the
+//! listen there: who asks for it passes a pipe. The names below, the values of [`State`] and [`Engine`], the
 //! codes in [`exit`] and [`INTROSPECTION`] are the contract; a test of the daemon
 //! asserts that it serves exactly that. Nothing here connects to a bus, starts a
 //! thread or knows what a microphone is.
@@ -46,7 +46,8 @@ pub trait Dictation1 {
     /// Starts when idle, stops otherwise; answers the new state.
     fn toggle(&self) -> zbus::Result<String>;
 
-    /// Ends the dictation at once, without its untyped words; answers the new state.
+    /// Ends the dictation at once, without its untyped words and, where that can be
+    /// done exactly, without those that it typed; answers the new state.
     #[zbus(no_autostart)]
     fn cancel(&self) -> zbus::Result<String>;
 
@@ -68,6 +69,15 @@ pub trait Dictation1 {
     /// See [`Refused`] for what it may answer instead.
     #[zbus(no_autostart)]
     fn use_model(&self, name: &str) -> zbus::Result<String>;
+
+    /// Has the text of the newest dictation written into a pipe, or with `untyped` only
+    /// what could not be typed; answers the state when it is there.
+    #[zbus(no_autostart)]
+    fn last(&self, pipe: zbus::Fd<'_>, untyped: bool) -> zbus::Result<String>;
+
+    /// Has the last text put on the clipboard; answers the state.
+    #[zbus(no_autostart)]
+    fn copy_last(&self) -> zbus::Result<String>;
 
     /// See [`State`].
     #[zbus(property)]

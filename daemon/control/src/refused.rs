@@ -20,6 +20,8 @@ pub enum Refused {
     Model(String),
     /// The configuration file cannot be read or written.
     Configuration(String),
+    /// The text can be put nowhere in this session.
+    Typing(String),
     /// Another model was asked for before this one was in use.
     Replaced(String),
 }
@@ -31,6 +33,7 @@ impl Refused {
             "Name" | "Verb" => Some(exit::USAGE),
             "Model" => Some(exit::MODEL),
             "Configuration" => Some(exit::CONFIGURATION),
+            "Typing" => Some(exit::TYPING),
             _ => Some(exit::FAILURE),
         }
     }
@@ -49,6 +52,7 @@ mod tests {
             (Refused::Name(why()), exit::USAGE),
             (Refused::Model(why()), exit::MODEL),
             (Refused::Configuration(why()), exit::CONFIGURATION),
+            (Refused::Typing(why()), exit::TYPING),
             (Refused::Replaced(why()), exit::FAILURE),
         ] {
             assert_eq!(Refused::exit_code(&refused.name()), Some(code), "{refused}");

@@ -31,6 +31,7 @@ struct ConfigFile {
     stop_tail_ms: Option<i64>,
     typist: Option<String>,
     trailing_space: Option<bool>,
+    cancel_erases: Option<bool>,
     unload_seconds: Option<i64>,
     keep_skipped: Option<bool>,
     recovery: Option<Recovery>,
@@ -92,6 +93,8 @@ pub struct Config {
     pub keep_skipped: bool,
     /// Where a running dictation is kept.
     pub recovery: Recovery,
+    /// A cancelled dictation takes back what it typed.
+    pub cancel_erases: bool,
 }
 
 impl Default for Config {
@@ -116,6 +119,7 @@ impl Default for Config {
             unload_seconds: 0,
             keep_skipped: false,
             recovery: Recovery::default(),
+            cancel_erases: true,
         }
     }
 }
@@ -146,6 +150,7 @@ impl Config {
         Taste {
             stop_tail: Duration::from_millis(u64::from(self.stop_tail_ms)),
             trailing_space: self.trailing_space,
+            cancel_erases: self.cancel_erases,
             devices: devices.iter().map(|d| (*d).to_owned()).collect(),
             unload_after: (self.unload_seconds > 0)
                 .then(|| Duration::from_secs(u64::from(self.unload_seconds))),
@@ -169,6 +174,7 @@ impl Config {
             unload_seconds: next.unload_seconds,
             keep_skipped: next.keep_skipped,
             recovery: next.recovery,
+            cancel_erases: next.cancel_erases,
             ..self.clone()
         }
     }
@@ -228,6 +234,7 @@ impl ConfigFile {
                 .unwrap_or(defaults.unload_seconds),
             keep_skipped: self.keep_skipped.unwrap_or(defaults.keep_skipped),
             recovery: self.recovery.unwrap_or(defaults.recovery),
+            cancel_erases: self.cancel_erases.unwrap_or(defaults.cancel_erases),
         })
     }
 }

@@ -5,8 +5,10 @@
 //! changed. The thread sleeps until the bus or the main loop has something. A bus
 //! that goes away is looked for again for a while, and what is dictated meanwhile
 //! goes on. Nothing is decided here: whether a command may be taken in a state is not
-//! known. Dictated text has no way in, as an answer is a [`State`].
+//! known. Dictated text has no way in, as an answer is a [`State`]; who asks for text
+//! gives a pipe, which goes to the main loop unseen.
 
+use super::pipe::Pipe;
 use crate::settings;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -42,12 +44,17 @@ pub enum Command {
     Stop,
     /// Start when idle, stop otherwise.
     Toggle,
-    /// End the dictation at once, without its untyped words.
+    /// End the dictation at once, without its untyped words and, where possible,
+    /// without those that it typed.
     Cancel,
     /// End the daemon.
     Quit,
     /// Use the model of this name, or in this folder, and keep the choice.
     UseModel(String),
+    /// Write the last text into this pipe, or only what of it was not typed.
+    Last(Pipe, bool),
+    /// Put the last text on the clipboard: what was not typed, if there is any, else all.
+    CopyLast,
 }
 
 /// Takes the state after a command was taken, or why it was not, for a person.
@@ -408,8 +415,10 @@ impl Dictation {
         self.ask(Command::Toggle).await
     }
 
-    /// Ends the dictation at once, without its untyped words; no effect when
-    /// idle. Answers the new State.
+    /// Ends the dictation at once, without its untyped words; what it typed is erased
+    /// again if nobody has typed, clicked or moved the focus since and cancel_erases
+    /// is not turned off. When idle, forgets what could not be typed. Answers the new
+    /// State.
     #[zbus(out_args("state"))]
     async fn cancel(&self, #[zbus(header)] _call: Header<'_>) -> Result<String, Refused> {
         self.ask(Command::Cancel).await
@@ -458,6 +467,28 @@ impl Dictation {
     async fn use_model(&self, name: String, #[zbus(header)] _call: Header<'_>) -> Result<String, Refused> {
         settings::check_model(&name).map_err(Refused::Name)?;
         self.ask(Command::UseModel(name)).await
+    }
+
+    /// Writes the text of the newest dictation into a pipe, as UTF-8, and closes it;
+    /// with untyped, only what could not be typed, of earlier dictations too. The
+    /// pipe must be empty. Answers the State.
+    #[zbus(out_args("state"))]
+    async fn last(
+        &self,
+        pipe: zbus::OwnedFd,
+        untyped: bool,
+        #[zbus(header)] _call: Header<'_>,
+    ) -> Result<String, Refused> {
+        self.ask(Command::Last(Pipe::new(pipe.into()), untyped)).await
+    }
+
+    /// Puts the last text on the clipboard: what could not be typed, if there is any,
+    /// which then is not tried any more, else all of the newest dictation. Answers the
+    /// State. The error org.swictation.Dictation1.Error.Typing says that there is no
+    /// clipboard.
+    #[zbus(out_args("state"))]
+    async fn copy_last(&self, #[zbus(header)] _call: Header<'_>) -> Result<String, Refused> {
+        self.ask(Command::CopyLast).await
     }
 
     /// One of idle, starting, listening, speaking, finishing.

@@ -7,3 +7,4 @@
 pub mod dbus;
 pub mod logind;
 pub mod notify;
+pub mod pipe;

@@ -121,7 +121,7 @@ fn microphone(name: &str) -> Finding {
 }
 
 fn typing(name: &str) -> Finding {
-    match typist::open(name) {
+    match typist::open(name, &[]) {
         Ok(typist) => Finding::works("typing", format!("through {}", typist.name())),
         Err(e) => Finding::fails("typing", exit::TYPING, e),
     }

@@ -41,12 +41,17 @@ impl Typist for Through {
     }
 
     fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
-        // enigo confirms nothing, so nothing counts as typed when it fails.
-        let lost = |e: InputError| TypistError::Lost { typed: 0, reason: format!("enigo: {e}") };
+        let lost = |typed| move |e: InputError| TypistError::Lost { typed, reason: format!("enigo: {e}") };
         for _ in 0..edit.erase {
-            self.0.key(Key::Backspace, Direction::Click).map_err(lost)?;
+            self.0.key(Key::Backspace, Direction::Click).map_err(lost(0))?;
         }
-        self.0.text(&typeable(&edit.insert)).map_err(lost)
+        // One call for each character: enigo does not tell how far it came in a text,
+        // and what is tried again must not be typed twice.
+        let mut buffer = [0; 4];
+        for (typed, c) in typeable(&edit.insert).chars().enumerate() {
+            self.0.text(c.encode_utf8(&mut buffer)).map_err(lost(typed))?;
+        }
+        Ok(())
     }
 }
 

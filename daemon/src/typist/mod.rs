@@ -5,6 +5,7 @@
 //! it. It knows nothing of words, sessions or workers.
 
 pub mod enigo;
+mod ledger;
 pub mod stdout;
 pub mod thread;
 pub mod x11;
@@ -17,6 +18,19 @@ pub trait Typist: Send {
     fn name(&self) -> &'static str;
     /// Applies the edit; on an error, how much of it arrived is in the error.
     fn apply(&mut self, edit: &Edit) -> Result<(), TypistError>;
+    /// From here until [`Typist::rest`], sees what [`Typist::take_back`] must know.
+    fn watch(&mut self) {}
+    /// Nothing will be taken back any more.
+    fn rest(&mut self) {}
+    /// Erases so many characters before the caret if, since [`Typist::watch`], the focus
+    /// has not moved and nobody but this typist has come in between.
+    ///
+    /// # Errors
+    /// Why nothing, or not all, was erased, for a person.
+    fn take_back(&mut self, characters: usize) -> Result<(), String> {
+        let _ = characters;
+        Err(format!("{} cannot erase", self.name()))
+    }
 }
 
 /// Why typing failed, by what can be done about it.
@@ -25,9 +39,18 @@ pub enum TypistError {
     /// This session does not have the mechanism: try the next one.
     #[error("{0}")]
     Unavailable(String),
+    /// Nothing that could take text has the focus: wait until something does. `typed`
+    /// characters of the insertion had arrived before.
+    #[error("{reason}")]
+    Nowhere {
+        /// Characters of `Edit::insert` that had arrived.
+        typed: usize,
+        /// Where the focus is.
+        reason: String,
+    },
     /// The connection was lost: open the mechanism again. `typed` characters of
     /// the insertion had been handed over and confirmed.
-    #[error("{reason} (after {typed} characters)")]
+    #[error("{reason}")]
     Lost {
         /// Characters of `Edit::insert` that had been confirmed.
         typed: usize,
@@ -56,27 +79,37 @@ pub const TYPISTS: &[Mechanism] = &[
     Mechanism { name: "enigo", open: enigo::open, probe: None },
 ];
 
-/// Opens the mechanism of that name; "auto" opens the first that works.
+/// Opens the mechanism of that name; "auto" opens the first that works and is not in
+/// `failed`. A mechanism with a name of its own is never replaced by another.
 ///
 /// # Errors
 /// [`TypistError::Unavailable`] with the reasons of all that were tried, or with
 /// the known names when there is none such.
-pub fn open(name: &str) -> Result<Box<dyn Typist>, TypistError> {
-    open_from(TYPISTS, name)
+pub fn open(name: &str, failed: &[&str]) -> Result<Box<dyn Typist>, TypistError> {
+    open_from(TYPISTS, name, failed)
 }
 
-fn open_from(mechanisms: &[Mechanism], name: &str) -> Result<Box<dyn Typist>, TypistError> {
+fn open_from(mechanisms: &[Mechanism], name: &str, failed: &[&str]) -> Result<Box<dyn Typist>, TypistError> {
     if name != "auto" {
         let known = mechanisms.iter().find(|mechanism| mechanism.name == name);
-        return known.map_or_else(|| Err(unknown(mechanisms, name)), |mechanism| (mechanism.open)());
+        return match known {
+            Some(mechanism) if failed.contains(&name) => {
+                Err(TypistError::Unavailable(format!("{} fails again and again", mechanism.name)))
+            }
+            Some(mechanism) => (mechanism.open)(),
+            None => Err(unknown(mechanisms, name)),
+        };
     }
     let mut reasons = Vec::new();
-    for mechanism in mechanisms {
+    for mechanism in mechanisms.iter().filter(|mechanism| !failed.contains(&mechanism.name)) {
         match mechanism.probe.map(|probe| probe()) {
             Some(Ok(typist)) => return Ok(typist),
             Some(Err(e)) => reasons.push(format!("{}: {e}", mechanism.name)),
             None => {}
         }
+    }
+    if reasons.is_empty() {
+        reasons.push("there is no other way to type".to_owned());
     }
     Err(TypistError::Unavailable(format!("nothing here can type. {}", reasons.join("; "))))
 }
@@ -107,7 +140,11 @@ mod tests {
         Mechanism { name: "good", open: ABSENT, probe: Some(|| Ok(Box::new(Named("good")))) };
 
     fn opened(mechanisms: &[Mechanism], name: &str) -> String {
-        match open_from(mechanisms, name) {
+        opened_after(mechanisms, name, &[])
+    }
+
+    fn opened_after(mechanisms: &[Mechanism], name: &str, failed: &[&str]) -> String {
+        match open_from(mechanisms, name, failed) {
             Ok(typist) => typist.name().into(),
             Err(e) => e.to_string(),
         }
@@ -123,6 +160,18 @@ mod tests {
     fn a_name_opens_that_mechanism_alone() {
         assert_eq!(opened(&[BROKEN, ASKED, GOOD], "asked"), "asked");
         assert_eq!(opened(&[BROKEN, ASKED, GOOD], "broken"), "no such thing here");
+    }
+
+    #[test]
+    fn what_failed_is_replaced_by_the_next_that_works_unless_it_was_asked_for_by_its_name() {
+        const NEXT: Mechanism =
+            Mechanism { name: "next", open: ABSENT, probe: Some(|| Ok(Box::new(Named("next")))) };
+        assert_eq!(opened_after(&[GOOD, BROKEN, ASKED, NEXT], "auto", &["good"]), "next");
+        assert_eq!(
+            opened_after(&[GOOD, ASKED], "auto", &["good"]),
+            "nothing here can type. there is no other way to type"
+        );
+        assert_eq!(opened_after(&[ASKED, NEXT], "asked", &["asked"]), "asked fails again and again");
     }
 
     #[test]

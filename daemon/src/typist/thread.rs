@@ -1,12 +1,16 @@
 //! The thread that types: edits in, reports out, in the same order.
 //!
 //! It owns the typist, which it opens at the first edit or when told to prepare,
-//! and blocks on its queue while there is nothing to do. A lost connection is
-//! opened again once for each edit, and the rest of the text continues where the
-//! confirmed part ended. It never drops an edit without a report and never decides
-//! what becomes of a text that could not be typed.
+//! and blocks on its queue while there is nothing to do. A lost connection is opened
+//! again once for each edit; when that does not help and the configuration says "auto",
+//! the next mechanism that works gets the rest, never what arrived. So exactly one is
+//! active. After an edit that failed, those behind it fail too until it is told to
+//! resume, so that no text overtakes another. It never drops an edit without a report
+//! and never decides what becomes of a text that could not be typed.
 
+use super::ledger::Ledger;
 use super::{Typist, TypistError};
+use std::collections::VecDeque;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use swictation_core::Edit;
@@ -19,6 +23,8 @@ pub struct Report {
     pub id: u64,
     /// `Err` says, for the user, why the edit was not applied or not as a whole.
     pub result: Result<(), String>,
+    /// Characters of the insertion that arrived, also when the rest did not.
+    pub typed: usize,
     /// The typist's name; empty while none could be opened.
     pub typist: &'static str,
 }
@@ -32,6 +38,9 @@ pub struct TypistThread {
 enum Order {
     Prepare,
     Apply(u64, Edit),
+    Resume,
+    Watch(bool),
+    TakeBack { from: u64, erase: bool },
 }
 
 /// Starts the thread; `name` is what the configuration calls the typist, or "auto".
@@ -40,25 +49,25 @@ enum Order {
 /// # Errors
 /// The system's refusal to start a thread.
 pub fn spawn(name: String, reports: impl Fn(Report) + Send + 'static) -> std::io::Result<TypistThread> {
-    spawn_with(move || super::open(&name), reports)
+    spawn_with(move |failed| super::open(&name, failed), reports)
 }
 
-/// As [`spawn`], with another way to open the typist.
+/// As [`spawn`], with another way to open a typist that is none of those that failed.
 ///
 /// # Errors
 /// The system's refusal to start a thread.
 pub fn spawn_with(
-    open: impl FnMut() -> Result<Box<dyn Typist>, TypistError> + Send + 'static,
+    open: impl FnMut(&[&str]) -> Result<Box<dyn Typist>, TypistError> + Send + 'static,
     reports: impl Fn(Report) + Send + 'static,
 ) -> std::io::Result<TypistThread> {
     let (orders, queue) = mpsc::channel();
-    let thread =
-        std::thread::Builder::new().name("typist".into()).spawn(move || run(&queue, open, &reports))?;
+    let mut desk = Desk { typist: None, open, reports, ledger: Ledger::default(), halted: None };
+    let thread = std::thread::Builder::new().name("typist".into()).spawn(move || desk.run(&queue))?;
     Ok(TypistThread { orders: Some(orders), thread: Some(thread) })
 }
 
 impl TypistThread {
-    /// Queues an edit; its report carries `id`.
+    /// Queues an edit; its report carries `id`, which is greater than all before.
     pub fn send(&self, id: u64, edit: Edit) {
         self.order(Order::Apply(id, edit));
     }
@@ -67,6 +76,24 @@ impl TypistThread {
     /// is reported with the first edit, which tries again.
     pub fn prepare(&self) {
         self.order(Order::Prepare);
+    }
+
+    /// The next edit is tried although one before it failed.
+    pub fn resume(&self) {
+        self.order(Order::Resume);
+    }
+
+    /// `true`: a dictation begins here, whose text [`TypistThread::take_back`] erases.
+    /// `false`: no dictation runs.
+    pub fn watch(&self, dictating: bool) {
+        self.order(Order::Watch(dictating));
+    }
+
+    /// Drops the edits in the queue from the number `from` on; they are reported as done
+    /// with nothing typed. With `erase`, also erases what was typed since the dictation
+    /// began, if the focus has not moved and nobody else typed or clicked since.
+    pub fn take_back(&self, from: u64, erase: bool) {
+        self.order(Order::TakeBack { from, erase });
     }
 
     fn order(&self, order: Order) {
@@ -86,172 +113,161 @@ impl Drop for TypistThread {
     }
 }
 
-fn run(
-    queue: &Receiver<Order>,
-    mut open: impl FnMut() -> Result<Box<dyn Typist>, TypistError>,
-    reports: &impl Fn(Report),
-) {
-    let mut typist = None;
-    for order in queue {
+/// What the thread works with.
+struct Desk<O, R> {
+    /// The one mechanism that is active.
+    typist: Option<Box<dyn Typist>>,
+    open: O,
+    reports: R,
+    ledger: Ledger,
+    /// Why an edit failed, until it is told to resume.
+    halted: Option<String>,
+}
+
+impl<O, R> Desk<O, R>
+where
+    O: FnMut(&[&str]) -> Result<Box<dyn Typist>, TypistError>,
+    R: Fn(Report),
+{
+    fn run(&mut self, queue: &Receiver<Order>) {
+        let mut orders = VecDeque::new();
+        loop {
+            if orders.is_empty() {
+                let Ok(order) = queue.recv() else { return };
+                orders.push_back(order);
+            }
+            orders.extend(queue.try_iter());
+            self.drop_cancelled(&mut orders);
+            if let Some(order) = orders.pop_front() {
+                self.obey(order);
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
         match order {
             Order::Prepare => {
-                if typist.is_none() {
-                    typist = open().inspect_err(|e| tracing::warn!("typing is not possible yet: {e}")).ok();
+                if let Err(e) = self.opened(&[]) {
+                    tracing::warn!("typing is not possible yet: {e}");
                 }
             }
             Order::Apply(id, edit) => {
-                let result = apply(&mut typist, &mut open, edit).map_err(|e| e.to_string());
-                let typist = typist.as_ref().map_or("", |typist| typist.name());
-                reports(Report { id, result, typist });
+                let (typed, result) = match &self.halted {
+                    Some(why) => (0, Err(why.clone())),
+                    None => self.apply(edit),
+                };
+                self.halted = result.as_ref().err().cloned();
+                self.report(id, typed, result);
+            }
+            Order::Resume => self.halted = None,
+            Order::Watch(dictating) => self.watch(dictating),
+            Order::TakeBack { erase, .. } => {
+                self.halted = None;
+                if erase {
+                    self.take_back();
+                }
+                self.watch(false);
             }
         }
     }
-}
 
-/// Applies the edit, opening the typist when there is none, and once more when it
-/// is lost on the way.
-fn apply(
-    typist: &mut Option<Box<dyn Typist>>,
-    open: &mut impl FnMut() -> Result<Box<dyn Typist>, TypistError>,
-    edit: Edit,
-) -> Result<(), TypistError> {
-    let first = attempt(typist, open, &edit);
-    let Err(TypistError::Lost { typed, reason }) = first else { return first };
-    // How much was erased is not known: erasing again could take the user's text.
-    if edit.erase > 0 && typed == 0 {
-        return Err(TypistError::Lost { typed, reason });
+    fn report(&self, id: u64, typed: usize, result: Result<(), String>) {
+        let typist = self.typist.as_ref().map_or("", |typist| typist.name());
+        (self.reports)(Report { id, result, typed, typist });
     }
-    tracing::warn!("{reason}; opening the typist again");
-    let rest = Edit { erase: 0, insert: typeable(&edit.insert).chars().skip(typed).collect() };
-    attempt(typist, open, &rest).map_err(|e| match e {
-        TypistError::Lost { typed: more, reason } => TypistError::Lost { typed: typed + more, reason },
-        TypistError::Unavailable(why) => {
-            TypistError::Lost { typed, reason: format!("{reason}; then: {why}") }
+
+    /// Takes out of the queue what somebody further back in it does not want typed.
+    fn drop_cancelled(&self, orders: &mut VecDeque<Order>) {
+        while let Some((at, from)) = orders.iter().enumerate().find_map(|(at, order)| match order {
+            Order::TakeBack { from, .. } => Some((at, *from)),
+            _ => None,
+        }) {
+            let cancelled = |order: &Order| matches!(order, Order::Apply(id, _) if *id >= from);
+            let Some(last) = orders.iter().take(at).rposition(cancelled) else { return };
+            if let Some(Order::Apply(id, _)) = orders.remove(last) {
+                self.report(id, 0, Ok(()));
+            }
         }
-    })
-}
-
-fn attempt(
-    typist: &mut Option<Box<dyn Typist>>,
-    open: &mut impl FnMut() -> Result<Box<dyn Typist>, TypistError>,
-    edit: &Edit,
-) -> Result<(), TypistError> {
-    let current = match typist {
-        Some(current) => current,
-        None => typist.insert(open()?),
-    };
-    let result = current.apply(edit);
-    if matches!(result, Err(TypistError::Lost { .. })) {
-        *typist = None;
     }
-    result
+
+    fn watch(&mut self, dictating: bool) {
+        self.ledger.renew(dictating);
+        if let Some(typist) = &mut self.typist {
+            if dictating { typist.watch() } else { typist.rest() }
+        }
+    }
+
+    fn take_back(&mut self) {
+        let erased = match (self.ledger.erasable(), &mut self.typist) {
+            (Ok(0), _) => return,
+            (Ok(characters), Some(typist)) => typist.take_back(characters).map(|()| characters),
+            (Ok(_), None) => Err("the typist is gone".to_owned()),
+            (Err(why), _) => Err(why.to_owned()),
+        };
+        match erased {
+            Ok(characters) => {
+                tracing::info!("{characters} characters of the cancelled dictation were erased")
+            }
+            Err(why) => tracing::info!("what the cancelled dictation typed stays: {why}"),
+        }
+    }
+
+    /// The typist, opened if there is none.
+    fn opened(&mut self, failed: &[&str]) -> Result<&mut Box<dyn Typist>, TypistError> {
+        if self.typist.is_none() {
+            let mut typist = (self.open)(failed)?;
+            if self.ledger.is_open() {
+                typist.watch();
+            }
+            self.typist = Some(typist);
+        }
+        self.typist.as_mut().ok_or_else(|| TypistError::Unavailable("there is no typist".into()))
+    }
+
+    /// Applies the edit with the typist that is there, with that opened again, or with
+    /// another; how many characters arrived in all, and why not all did.
+    fn apply(&mut self, edit: Edit) -> (usize, Result<(), String>) {
+        let text: Vec<char> = typeable(&edit.insert).chars().collect();
+        let (mut typed, mut erase) = (0, edit.erase);
+        let (mut reopened, mut failed) = (Vec::new(), Vec::new());
+        let mut reason = String::new();
+        loop {
+            let typist = match self.opened(&failed) {
+                Ok(typist) => typist,
+                Err(e) if reason.is_empty() => return (typed, Err(e.to_string())),
+                Err(e) => return (typed, Err(format!("{reason}; then: {e}"))),
+            };
+            let name = typist.name();
+            let result = typist.apply(&Edit { erase, insert: text[typed..].iter().collect() });
+            let arrived = match &result {
+                Ok(()) => text.len() - typed,
+                Err(TypistError::Lost { typed, .. } | TypistError::Nowhere { typed, .. }) => *typed,
+                Err(TypistError::Unavailable(_)) => 0,
+            };
+            self.ledger.note(text[typed..].iter().copied().take(arrived));
+            typed += arrived;
+            let Err(e) = result else { return (typed, Ok(())) };
+            if let TypistError::Nowhere { .. } = e {
+                return (typed, Err(e.to_string()));
+            }
+            self.typist = None;
+            self.ledger.doubt("the typist was lost in between");
+            // How much was erased is not known: erasing again could take the user's text.
+            if erase > 0 && arrived == 0 {
+                return (typed, Err(e.to_string()));
+            }
+            erase = 0;
+            let again = matches!(e, TypistError::Lost { .. }) && !reopened.contains(&name);
+            if again {
+                reopened.push(name)
+            } else {
+                failed.push(name)
+            }
+            tracing::warn!("{name}: {e}; {}", if again { "opening it again" } else { "trying another way" });
+            reason = e.to_string();
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::{Arc, Mutex};
-
-    /// A window's text, shared by the typists that are opened on it.
-    type Window = Arc<Mutex<String>>;
-
-    /// Types into the window and is lost after `lasts` characters.
-    struct Frail {
-        window: Window,
-        lasts: usize,
-    }
-
-    impl Typist for Frail {
-        fn name(&self) -> &'static str {
-            "frail"
-        }
-        fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
-            let mut window = self.window.lock().unwrap();
-            if self.lasts == 0 {
-                return Err(TypistError::Lost { typed: 0, reason: "gone".into() });
-            }
-            for _ in 0..edit.erase {
-                window.pop();
-            }
-            for (typed, c) in edit.insert.chars().enumerate() {
-                if self.lasts == 0 {
-                    return Err(TypistError::Lost { typed, reason: "gone".into() });
-                }
-                self.lasts -= 1;
-                window.push(c);
-            }
-            Ok(())
-        }
-    }
-
-    /// Sends the edits to typists that last so many characters each, and returns
-    /// the window's text and the reports. `None` is a failure to open.
-    fn typed(lives: &'static [Option<usize>], edits: &[(usize, &str)]) -> (String, Vec<Result<(), String>>) {
-        let window = Window::default();
-        let (mut lives, shared) = (lives.iter().copied(), window.clone());
-        let open = move || match lives.next().flatten() {
-            Some(lasts) => Ok(Box::new(Frail { window: shared.clone(), lasts }) as Box<dyn Typist>),
-            None => Err(TypistError::Unavailable("not here".into())),
-        };
-        let (send, reports) = mpsc::channel();
-        let thread = spawn_with(open, move |report| send.send(report).unwrap()).unwrap();
-        for (id, (erase, insert)) in edits.iter().enumerate() {
-            thread.send(id as u64, Edit { erase: *erase, insert: (*insert).into() });
-        }
-        drop(thread);
-        let reports: Vec<Report> = reports.iter().collect();
-        assert!(
-            reports.iter().map(|r| r.id).eq(0..edits.len() as u64),
-            "each edit is reported once, in order"
-        );
-        let text = window.lock().unwrap().clone();
-        (text, reports.into_iter().map(|r| r.result).collect())
-    }
-
-    #[test]
-    fn edits_are_applied_and_reported_in_order_before_the_thread_ends() {
-        let (text, reports) = typed(&[Some(100)], &[(0, "Hello "), (0, "world"), (5, "moon")]);
-        assert_eq!((text.as_str(), reports), ("Hello moon", vec![Ok(()); 3]));
-    }
-
-    #[test]
-    fn a_lost_connection_is_opened_again_and_the_text_continues() {
-        let (text, reports) = typed(&[Some(4), Some(100)], &[(0, "Grüße "), (0, "you")]);
-        assert_eq!((text.as_str(), reports), ("Grüße you", vec![Ok(()); 2]));
-    }
-
-    #[test]
-    fn a_second_loss_is_reported_with_all_that_was_typed() {
-        let (text, reports) = typed(&[Some(3), Some(3), Some(9)], &[(0, "abcdefghi"), (0, "!")]);
-        assert_eq!(text, "abcdef!");
-        assert_eq!(reports, [Err("gone (after 6 characters)".into()), Ok(())]);
-    }
-
-    #[test]
-    fn an_unavailable_typist_leaves_the_text_untouched_and_is_tried_again() {
-        let (text, reports) = typed(&[None, Some(9)], &[(0, "one"), (0, "two")]);
-        assert_eq!((text.as_str(), reports), ("two", vec![Err("not here".into()), Ok(())]));
-    }
-
-    #[test]
-    fn an_erasure_is_never_repeated_when_nobody_knows_how_far_it_came() {
-        let (text, reports) = typed(&[Some(3), Some(9)], &[(0, "abc"), (2, "x"), (0, "!")]);
-        assert_eq!(text, "abc!");
-        assert_eq!(reports, [Ok(()), Err("gone (after 0 characters)".into()), Ok(())]);
-    }
-
-    #[test]
-    fn preparing_opens_the_typist_once_and_without_a_report() {
-        let (opened, reported) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(0)));
-        let (count, reports) = (opened.clone(), reported.clone());
-        let open = move || {
-            *count.lock().unwrap() += 1;
-            Ok(Box::new(Frail { window: Window::default(), lasts: 9 }) as Box<dyn Typist>)
-        };
-        let thread = spawn_with(open, move |_| *reports.lock().unwrap() += 1).unwrap();
-        thread.prepare();
-        thread.prepare();
-        drop(thread);
-        assert_eq!((*opened.lock().unwrap(), *reported.lock().unwrap()), (1, 0));
-    }
-}
+mod tests;

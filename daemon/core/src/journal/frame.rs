@@ -74,8 +74,8 @@ mod tests {
         vec![
             Entry::Begin { dictation },
             Entry::Audio { dictation, at: SamplePos(0), pcm: vec![0.5, -0.25, 1e-7] },
-            Entry::Text { edit: 1, text: "é".into(), past: Some((dictation, past)) },
-            Entry::Typed { edit: 1 },
+            Entry::Text { piece: 1, text: "é".into(), past: Some((dictation, past)) },
+            Entry::Paid { piece: 1 },
         ]
     }
 

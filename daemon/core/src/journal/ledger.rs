@@ -19,10 +19,8 @@ const GAP: u64 = 3600 * SAMPLE_RATE as u64;
 /// Text and dictations that are not done with.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
-    /// What was refused and is in front of the next edit.
-    refused: String,
-    /// Edits that nobody confirmed yet.
-    edits: Vec<(u64, String)>,
+    /// What is owed of each piece of text.
+    pieces: Vec<(u64, String)>,
     owed: Vec<Owed>,
 }
 
@@ -55,17 +53,17 @@ impl Ledger {
                 self.owed.push(Owed { dictation: *dictation, past, checkpoint, unheard: false });
             }
             Entry::Audio { .. } => {}
-            Entry::Text { edit, text, past } => {
-                self.refused.clear();
-                self.edits.push((*edit, text.clone()));
+            Entry::Text { piece, text, past } => {
+                self.pieces.push((*piece, text.clone()));
                 if let Some((dictation, past)) = past {
                     self.settle(*dictation, past);
                 }
             }
-            Entry::Typed { edit } => drop(self.take(*edit)),
-            Entry::Refused { edit, characters } => {
-                let text = self.take(*edit).unwrap_or_default();
-                self.refused.extend(text.chars().skip(*characters));
+            Entry::Paid { piece } => self.pieces.retain(|(id, _)| id != piece),
+            Entry::Partly { piece, characters } => {
+                if let Some((_, text)) = self.pieces.iter_mut().find(|(id, _)| id == piece) {
+                    *text = text.chars().skip(*characters).collect();
+                }
             }
             Entry::Settled { dictation, past } => self.settle(*dictation, past),
             Entry::Checkpoint { dictation, made } => {
@@ -86,12 +84,12 @@ impl Ledger {
 
     /// Nothing is owed.
     pub fn is_empty(&self) -> bool {
-        self.refused.is_empty() && self.edits.is_empty() && self.owed.is_empty()
+        self.pieces.is_empty() && self.owed.is_empty()
     }
 
     /// Nothing more will happen to what is owed, if anything is.
     pub fn is_over(&self) -> bool {
-        self.refused.is_empty() && self.edits.is_empty() && self.owed.iter().all(|owed| owed.unheard)
+        self.pieces.is_empty() && self.owed.iter().all(|owed| owed.unheard)
     }
 
     /// Dictations that are not decoded to their end, the oldest first.
@@ -106,7 +104,7 @@ impl Ledger {
 
     /// Text that no window confirmed.
     pub fn untyped(&self) -> String {
-        self.edits.iter().fold(self.refused.clone(), |all, (_, text)| all + text)
+        self.pieces.iter().map(|(_, text)| text.as_str()).collect()
     }
 
     fn settle(&mut self, dictation: DictationId, past: &Past) {
@@ -118,16 +116,11 @@ impl Ledger {
     fn of(&mut self, dictation: DictationId) -> Option<&mut Owed> {
         self.owed.iter_mut().find(|owed| owed.dictation == dictation)
     }
-
-    fn take(&mut self, edit: u64) -> Option<String> {
-        let at = self.edits.iter().position(|(id, _)| *id == edit)?;
-        Some(self.edits.remove(at).1)
-    }
 }
 
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Ledger({} edits, {:?})", self.edits.len(), self.owed)
+        write!(f, "Ledger({} pieces, {:?})", self.pieces.len(), self.owed)
     }
 }
 
@@ -211,8 +204,8 @@ mod tests {
         recovered
     }
 
-    fn text(edit: u64, text: &str) -> Entry {
-        Entry::Text { edit, text: text.into(), past: None }
+    fn text(piece: u64, text: &str) -> Entry {
+        Entry::Text { piece, text: text.into(), past: None }
     }
 
     fn audio(at: u64, samples: std::ops::Range<u8>) -> Entry {
@@ -221,14 +214,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_typed_is_not_owed_and_a_refused_edit_is_owed_once_with_the_next() {
+    fn what_was_typed_is_not_owed_and_of_a_piece_that_was_typed_in_part_the_rest_is() {
         assert_eq!(
-            recovered(vec![text(1, "one"), text(2, " two"), Entry::Typed { edit: 1 }]).untyped(),
+            recovered(vec![text(1, "one"), text(2, " two"), Entry::Paid { piece: 1 }]).untyped(),
             " two"
         );
-        let refused = vec![text(1, "one"), Entry::Refused { edit: 1, characters: 2 }];
-        assert_eq!(recovered(refused.clone()).untyped(), "e");
-        assert_eq!(recovered([refused, vec![text(2, "e two")]].concat()).untyped(), "e two");
+        let partly = vec![text(1, "one"), text(2, " two"), Entry::Partly { piece: 1, characters: 2 }];
+        assert_eq!(recovered(partly.clone()).untyped(), "e two");
+        let more = vec![Entry::Paid { piece: 1 }, Entry::Partly { piece: 2, characters: 1 }];
+        assert_eq!(recovered([partly, more].concat()).untyped(), "two");
     }
 
     #[test]
@@ -258,7 +252,7 @@ mod tests {
     #[test]
     fn nothing_is_owed_of_a_dictation_that_ended_or_was_cancelled() {
         let begun = vec![Entry::Begin { dictation: FIRST }, audio(0, 0..6), text(1, "one")];
-        for last in [vec![Entry::Typed { edit: 1 }, Entry::End { dictation: FIRST }], vec![Entry::Forgotten]]
+        for last in [vec![Entry::Paid { piece: 1 }, Entry::End { dictation: FIRST }], vec![Entry::Forgotten]]
         {
             let recovered = recovered([begun.clone(), last].concat());
             assert!(recovered.ledger.is_empty() && recovered.ledger.is_over());
@@ -280,7 +274,7 @@ mod tests {
         let ledger = recovered(before).ledger;
         let settled = Entry::Settled { dictation: FIRST, past: past(6) };
         let after =
-            recovered(vec![Entry::Carried(ledger), Entry::Typed { edit: 1 }, settled, audio(6, 6..8)]);
+            recovered(vec![Entry::Carried(ledger), Entry::Paid { piece: 1 }, settled, audio(6, 6..8)]);
         assert_eq!(after.untyped(), " two");
         assert_eq!(after.stretches()[0].audio, [(0, vec![6.0, 7.0])]);
     }

@@ -32,27 +32,27 @@ pub enum Entry {
         /// 16 kHz mono.
         pcm: Vec<f32>,
     },
-    /// Text is handed to the typist, with all that was refused before in front of it.
+    /// Text was committed, to be typed behind all that is owed already.
     Text {
-        /// The number of the edit.
-        edit: u64,
-        /// What is to be inserted.
+        /// The number of this piece.
+        piece: u64,
+        /// What is to be typed.
         text: String,
         /// The dictation whose words are in it, and how far they bring it. In one entry
         /// with the text, as a word that is owed as text must not be owed as audio.
         past: Option<(DictationId, Past)>,
     },
-    /// An edit was confirmed as a whole.
-    Typed {
-        /// The number of the edit.
-        edit: u64,
+    /// Nothing of a piece is owed any more: it was typed, or the person has it, or does
+    /// not want it.
+    Paid {
+        /// The number of the piece.
+        piece: u64,
     },
-    /// An edit could not be typed, but for so many characters of it; the rest goes
-    /// with the next text.
-    Refused {
-        /// The number of the edit.
-        edit: u64,
-        /// Characters of its text that are in the window.
+    /// So many characters more at the beginning of a piece were typed.
+    Partly {
+        /// The number of the piece.
+        piece: u64,
+        /// Characters of what was owed of it.
         characters: usize,
     },
     /// Where a worker of any kind has to begin if it takes over; audio before that will
@@ -135,11 +135,11 @@ impl fmt::Debug for Entry {
             Entry::Audio { dictation, at, pcm } => {
                 write!(f, "Audio({}, {} samples at {})", dictation.0, pcm.len(), at.0)
             }
-            Entry::Text { edit, text, past } => {
-                write!(f, "Text({edit}, {} characters, {past:?})", text.chars().count())
+            Entry::Text { piece, text, past } => {
+                write!(f, "Text({piece}, {} characters, {past:?})", text.chars().count())
             }
-            Entry::Typed { edit } => write!(f, "Typed({edit})"),
-            Entry::Refused { edit, characters } => write!(f, "Refused({edit}, {characters} typed)"),
+            Entry::Paid { piece } => write!(f, "Paid({piece})"),
+            Entry::Partly { piece, characters } => write!(f, "Partly({piece}, {characters} typed)"),
             Entry::Settled { dictation, past } => write!(f, "Settled({}, {past:?})", dictation.0),
             Entry::Checkpoint { dictation, made } => {
                 write!(

@@ -79,7 +79,7 @@ impl Session {
         if !self.dictations.is_empty() {
             return;
         }
-        if self.absence.asleep == Some(false) && self.typing.is_empty() {
+        if self.absence.asleep == Some(false) && !self.typing.is_busy() {
             self.absence.asleep = Some(true);
             out.push(Effect::MaySleep);
         }

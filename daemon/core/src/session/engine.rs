@@ -171,6 +171,7 @@ impl Session {
         self.ladder.progress();
         let end = done.composer.end(self.taste.trailing_space).to_owned();
         self.type_text(end, None, Vec::new(), done.stopped, now, out);
+        self.dictation_over(now, out);
         out.push(Effect::Record(Entry::End { dictation: done.id }));
         out.push(Effect::Done(done.id, done.end()));
     }

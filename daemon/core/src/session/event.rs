@@ -1,6 +1,6 @@
 //! What can happen and what can be done: two closed lists.
 
-use super::{Away, Made};
+use super::{Away, Made, Untyped};
 use crate::hypothesis::{DictationId, Word};
 use crate::journal::Entry;
 use crate::supervise::Ending;
@@ -32,7 +32,7 @@ pub enum Event {
     /// The candidate ended, and what is known about it.
     CandidateGone(Ending),
     /// The typist dealt with an edit.
-    Typed(u64, Result<(), String>),
+    Typed(u64, Result<(), Untyped>),
     /// A deadline of [`Session::deadline`] has passed.
     Tick,
 }
@@ -46,7 +46,8 @@ pub enum Command {
     Stop,
     /// Stop when listening, start otherwise.
     Toggle,
-    /// Stop listening; what is not typed yet never will be.
+    /// Stop listening; what is not typed yet never will be, and what this dictation
+    /// typed is taken back where that is possible.
     Cancel,
 }
 
@@ -99,8 +100,23 @@ pub enum Effect {
     PrepareTypist,
     /// Write down what happened, before what follows is done.
     Record(Entry),
-    /// Type, and report under this number.
+    /// Type, and report under this number. When one edit fails, those that are on their
+    /// way behind it fail as well, so that no text overtakes another.
     Type(u64, Edit),
+    /// The edit that comes next is to be tried, though one before it failed.
+    ResumeTyping,
+    /// `true`: a dictation begins here whose text may be taken back, and that of the one
+    /// before it no longer. `false`: no dictation runs.
+    Watch(bool),
+    /// The dictation was cancelled: type no edit on its way that is numbered `from` or
+    /// higher and, with `erase`, take back what was typed since [`Effect::Watch`] if
+    /// nobody came in between. Then no dictation runs.
+    TakeBack {
+        /// The first edit that is not to be typed.
+        from: u64,
+        /// Also erase.
+        erase: bool,
+    },
     /// Words were committed when audio up to the position had been heard.
     Committed(Vec<Word>, SamplePos),
     /// A model step, when the worker was asked to tell of them.

@@ -21,13 +21,14 @@ mod event;
 mod microphone;
 #[cfg(test)]
 mod tests;
+mod typing;
 
+use crate::Now;
 use crate::hypothesis::DictationId;
 use crate::journal::{Entry, Owed, Past};
 use crate::metrics::Metrics;
 use crate::supervise::Ladder;
 use crate::wire::ToWorker;
-use crate::{Edit, Now};
 use away::Absence;
 pub use away::Away;
 pub use calls::Made;
@@ -40,6 +41,8 @@ pub use event::{Command, Effect, Engine, Event, Microphone, Published, Skipped};
 use microphone::Sound;
 use std::collections::VecDeque;
 use std::time::Duration;
+use typing::Typing;
+pub use typing::Untyped;
 
 /// Taste, from the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +52,8 @@ pub struct Taste {
     pub stop_tail: Duration,
     /// End a dictation with a space.
     pub trailing_space: bool,
+    /// A cancelled dictation takes back what it typed, where that is possible.
+    pub cancel_erases: bool,
     /// Devices in the order in which they are tried.
     pub devices: Vec<String>,
     /// A worker that nobody needs for so long is ended.
@@ -73,28 +78,11 @@ pub struct Session {
     open: Option<u32>,
     captures: u32,
     dictated: u32,
-    edits: u64,
-    /// Edits that the typist has not answered yet.
-    typing: VecDeque<Typing>,
-    /// Text that could not be typed; it goes before the next.
-    untyped: String,
-    /// Nothing may be typed now; it is kept.
-    held: bool,
+    typing: Typing,
     speaking: bool,
     metrics: Metrics,
     trouble: Troubles,
     shown: Option<(Published, Engine, String)>,
-}
-
-/// An edit on its way.
-struct Typing {
-    id: u64,
-    text: String,
-    committed: Now,
-    /// When each of its words was spoken.
-    spoken: Vec<Now>,
-    /// When the person asked for the end, for the edit that ends a dictation.
-    stopped: Option<Now>,
 }
 
 /// One line for each thing that can be wrong at a time.
@@ -134,10 +122,7 @@ impl Session {
             open: None,
             captures: 0,
             dictated: 0,
-            edits: 0,
-            typing: VecDeque::new(),
-            untyped: String::new(),
-            held: false,
+            typing: Typing::default(),
             speaking: false,
             metrics: Metrics::default(),
             trouble: Troubles::default(),
@@ -177,7 +162,10 @@ impl Session {
 
     /// When [`Event::Tick`] is wanted next; `None` while nothing is due.
     pub fn deadline(&self) -> Option<Now> {
-        [self.engine_deadline(), self.tail_end(), self.candidate_deadline()].into_iter().flatten().min()
+        [self.engine_deadline(), self.tail_end(), self.candidate_deadline(), self.typing_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What people see of the newest dictation.
@@ -306,6 +294,7 @@ impl Session {
         // And that there is something to give back; `recover` still finds it.
         self.trouble.leftover.clear();
         self.metrics.dictations += 1;
+        self.dictation_begins(out);
         let dictation = DictationId(self.dictated);
         self.dictations.push_back(Dictation::new(dictation, self.captures, since, now));
         out.push(Effect::Record(Entry::Begin { dictation }));
@@ -347,69 +336,14 @@ impl Session {
         if self.dictations.front().is_some_and(|d| d.begun()) {
             out.push(Effect::Send(ToWorker::Forget));
         }
+        self.cancel_typing(out);
         let cancelled = self.dictations.drain(..).map(|d| Effect::Record(Entry::End { dictation: d.id }));
         out.extend(cancelled);
-        self.untyped.clear();
-        self.trouble.typing.clear();
     }
 
     fn close_microphone(&mut self, out: &mut Vec<Effect>) {
         if let Some(capture) = self.open.take() {
             out.push(Effect::CloseMicrophone(capture));
-        }
-    }
-
-    /// Types text, and records with it how far its words bring a dictation.
-    fn type_text(
-        &mut self,
-        text: String,
-        past: Option<(DictationId, Past)>,
-        spoken: Vec<Now>,
-        stopped: Option<Now>,
-        now: Now,
-        out: &mut Vec<Effect>,
-    ) {
-        let text = std::mem::take(&mut self.untyped) + &text;
-        if text.is_empty() {
-            return settled(past, out);
-        }
-        if self.held {
-            self.untyped = text;
-            return;
-        }
-        self.edits += 1;
-        out.push(Effect::Record(Entry::Text { edit: self.edits, text: text.clone(), past }));
-        out.push(Effect::Type(self.edits, Edit { erase: 0, insert: text.clone() }));
-        self.typing.push_back(Typing { id: self.edits, text, committed: now, spoken, stopped });
-    }
-
-    /// From now on nothing is typed, or what was kept is typed now.
-    fn hold_typing(&mut self, held: bool, now: Now, out: &mut Vec<Effect>) {
-        self.held = held;
-        self.type_text(String::new(), None, Vec::new(), None, now, out);
-    }
-
-    fn typed(&mut self, id: u64, result: Result<(), String>, now: Now, out: &mut Vec<Effect>) {
-        let Some(at) = self.typing.iter().position(|t| t.id == id) else { return };
-        let Some(done) = self.typing.remove(at) else { return };
-        match result {
-            Ok(()) => {
-                out.push(Effect::Record(Entry::Typed { edit: id }));
-                self.trouble.typing.clear();
-                self.metrics.committed_to_typed.add(now - done.committed);
-                done.spoken.iter().for_each(|spoken| self.metrics.spoken_to_typed.add(now - *spoken));
-                if let Some(stopped) = done.stopped {
-                    self.metrics.stop_to_typed.add(now - stopped);
-                }
-            }
-            Err(why) => {
-                out.push(Effect::Record(Entry::Refused { edit: id, characters: 0 }));
-                self.untyped.push_str(&done.text);
-                self.trouble.typing = format!(
-                    "{why}; {} characters are kept and typed with the next words",
-                    self.untyped.chars().count()
-                );
-            }
         }
     }
 
@@ -421,6 +355,7 @@ impl Session {
     }
 
     fn pass_deadlines(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.typing_deadline_passed(now, out);
         if self.tail_end().is_some_and(|at| at <= now) {
             self.close_microphone(out);
         }
@@ -435,12 +370,14 @@ impl Session {
                     true => Entry::Unheard { dictation },
                     false => Entry::End { dictation },
                 }));
+                self.dictation_over(now, out);
                 out.push(Effect::Done(done.id, done.end()));
             }
         }
     }
 
     fn publish(&mut self, out: &mut Vec<Effect>) {
+        self.trouble.typing = self.typing_trouble();
         let shown = Some((self.state(), self.engine.clone(), self.trouble()));
         if self.shown != shown {
             self.shown = shown;
@@ -456,6 +393,7 @@ impl Session {
     /// What must hold after every event, whatever came before.
     #[cfg(test)]
     fn verify_invariants(&self) {
+        self.verify_typing();
         for dictation in &self.dictations {
             let positions = dictation.positions();
             let [start, utterance, heard, sent, end] = positions;

@@ -17,6 +17,7 @@ use proptest::prelude::*;
 
 mod away;
 mod calls;
+mod typing;
 
 struct Bench {
     session: Session,
@@ -24,11 +25,18 @@ struct Bench {
     /// What the worker knows: dictation, utterance, committed words in it.
     told: Option<(DictationId, UtteranceId, u32)>,
     sent: SamplePos,
-    typing: Vec<u64>,
+    /// Edits that wait for an answer, each with its text.
+    typing: Vec<(u64, String)>,
+    /// An edit failed: the typist refuses the others until it is told to go on.
+    halted: bool,
+    /// Dictations that were cancelled, and whether their text is to be erased.
+    took_back: Vec<bool>,
     /// A candidate's process runs.
     candidate: bool,
-    /// Everything that was typed and accepted.
+    /// Everything that was to be typed.
     window: String,
+    /// Everything that the typist said it typed.
+    arrived: String,
     capture: u32,
     done: Vec<String>,
     /// What was recorded.
@@ -39,6 +47,7 @@ fn bench() -> Bench {
     let taste = Taste {
         stop_tail: Duration::from_millis(200),
         trailing_space: false,
+        cancel_erases: true,
         devices: vec!["cuda:0".into(), "cpu".into()],
         unload_after: None,
         smaller: None,
@@ -49,8 +58,11 @@ fn bench() -> Bench {
         told: None,
         sent: SamplePos(0),
         typing: Vec::new(),
+        halted: false,
+        took_back: Vec::new(),
         candidate: false,
         window: String::new(),
+        arrived: String::new(),
         capture: 0,
         done: Vec::new(),
         journal: Vec::new(),
@@ -115,12 +127,23 @@ impl Bench {
                     "forget".into()
                 }
                 Effect::Type(id, edit) => {
-                    self.typing.push(id);
                     text.push_str(&edit.insert);
+                    self.typing.push((id, edit.insert.clone()));
                     assert_eq!(edit.erase, 0, "a dictation only ever inserts");
                     format!("type {:?}", edit.insert)
                 }
                 Effect::Skipped(Skipped { from, to, .. }) => format!("skip {}..{}", from.0 / 16, to.0 / 16),
+                Effect::ResumeTyping => {
+                    self.halted = false;
+                    "resume".into()
+                }
+                Effect::TakeBack { from, erase } => {
+                    // The typist drops them and says that it is done with them.
+                    self.typing.retain(|(id, _)| *id < from);
+                    self.halted = false;
+                    self.took_back.push(erase);
+                    continue;
+                }
                 Effect::Done(_, end) => format!("done {}", end.0 / 16),
                 Effect::Record(entry) => {
                     self.journal.push(entry);
@@ -128,6 +151,7 @@ impl Bench {
                 }
                 Effect::MaySleep => "may sleep".into(),
                 Effect::PrepareTypist
+                | Effect::Watch(_)
                 | Effect::Decoded(..)
                 | Effect::Committed(..)
                 | Effect::Stepped(_)
@@ -238,8 +262,20 @@ impl Bench {
             "consider" => self.event(Event::Consider(vec!["cuda:0".into(), "cpu".into()])),
             "dismiss" => self.event(Event::Dismiss),
             "candidate" => self.candidate(rest),
-            "typed" => self.answer(Ok(())),
-            "refused" => self.answer(Err("no window".into())),
+            "typed" => self.answer(usize::MAX),
+            "refused" => self.answer(ms() as usize),
+            "hold" | "release" => {
+                let mut out = Vec::new();
+                self.session.hold_typing(verb == "hold", self.now, &mut out);
+                self.perform(out, &mut String::new());
+            }
+            "copy" => {
+                let mut out = Vec::new();
+                let text = self.session.text_to_copy(&mut out);
+                self.session.text_was_copied(&text, &mut out);
+                self.perform(out, &mut String::new());
+                self.done.push(format!("copied {text:?}"));
+            }
             "step" => {
                 let step = Step { step: 0, tokens: vec![1], frames: vec![2] };
                 self.event(Event::Worker(FromWorker::Step(step)));
@@ -273,11 +309,28 @@ impl Bench {
         self.event(event);
     }
 
-    fn answer(&mut self, result: Result<(), String>) {
-        if !self.typing.is_empty() {
-            let id = self.typing.remove(0);
-            self.event(Event::Typed(id, result));
+    /// The typist answers its oldest edit, of which so many characters arrived.
+    fn answer(&mut self, typed: usize) {
+        if self.typing.is_empty() {
+            return;
         }
+        let (id, text) = self.typing.remove(0);
+        let typed = if self.halted { 0 } else { typed.min(text.chars().count()) };
+        self.arrived.extend(text.chars().take(typed));
+        let result = match typed == text.chars().count() {
+            true => Ok(()),
+            false => Err(Untyped { typed, why: "no window".into() }),
+        };
+        self.halted |= result.is_err();
+        self.event(Event::Typed(id, result));
+    }
+
+    /// All that was typed, once the typist has answered everything.
+    fn typed_in_the_end(&mut self) -> &str {
+        while !self.typing.is_empty() {
+            self.answer(usize::MAX);
+        }
+        &self.arrived
     }
 }
 
@@ -433,7 +486,7 @@ fn text_that_could_not_be_typed_is_kept_and_goes_before_the_next() {
     let talk = "ready · start · mic 2000 · think 500 one|two · refused";
     let bench = check(talk, "");
     assert!(bench.session.trouble().contains("no window"));
-    check(&format!("{talk} · think 1000 two|three"), "type \"one two\"");
+    check(&format!("{talk} · think 1000 two|three"), "resume · type \"one two\"");
     let bench = check(&format!("{talk} · think 1000 two|three · typed"), "");
     assert_eq!(bench.session.trouble(), "");
 }
@@ -679,6 +732,10 @@ fn any_op() -> impl Strategy<Value = String> {
         Just("fault memory"),
         Just("typed"),
         Just("refused"),
+        Just("refused 2"),
+        Just("hold"),
+        Just("release"),
+        Just("copy"),
         Just("step"),
         Just("ready cuda:0"),
         Just("consider"),

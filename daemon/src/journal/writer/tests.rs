@@ -72,8 +72,8 @@ fn seconds(range: std::ops::Range<u8>) -> Vec<f32> {
     range.map(f32::from).collect()
 }
 
-fn text(edit: u64) -> Entry {
-    Entry::Text { edit, text: format!(" word{edit}"), past: None }
+fn text(piece: u64) -> Entry {
+    Entry::Text { piece, text: format!(" word{piece}"), past: None }
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn what_is_dictated_is_in_a_file_that_nobody_else_reads_and_gone_once_it_is_type
     assert_eq!((mode(&desk.folder()), mode(&desk.files()[0])), (0o700, 0o600));
     desk.take(Entry::End { dictation: FIRST });
     assert_eq!(desk.read(), (" word1".into(), vec![]));
-    desk.take(Entry::Typed { edit: 1 });
+    desk.take(Entry::Paid { piece: 1 });
     assert_eq!(desk.files(), Vec::<PathBuf>::new());
 }
 
@@ -95,7 +95,7 @@ fn what_is_dictated_is_in_a_file_that_nobody_else_reads_and_gone_once_it_is_type
 fn an_idle_session_leaves_no_file() {
     let mut desk = Desk::new();
     desk.take(Entry::Forgotten);
-    desk.take(Entry::Typed { edit: 9 });
+    desk.take(Entry::Paid { piece: 9 });
     assert!(!desk.folder().exists());
 }
 

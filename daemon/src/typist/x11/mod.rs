@@ -4,7 +4,9 @@
 //! characters that it lacks are bound to spare keycodes ([`slots`]). Every few
 //! characters a round trip asks for the keyboard's state: it holds the typist back
 //! to the pace of the server, confirms what has arrived, and tells whether the
-//! user changed the layout, pressed a modifier or turned on Caps Lock meanwhile.
+//! user changed the layout, pressed a modifier, turned on Caps Lock or moved the focus
+//! meanwhile. What follows the loss of the focus is not typed into nothing, and how much
+//! came before it is known to the character ([`watch`]).
 //!
 //! A modifier that the user holds is released and never pressed again: had he let
 //! go meanwhile, it would stay down for good. While nothing is typed nothing runs
@@ -13,17 +15,19 @@
 mod keymap;
 mod server;
 mod slots;
+mod watch;
 
 use super::{Typist, TypistError};
-use keymap::{BACKSPACE, Layout, Lent, Symbol, symbol};
-use server::Server;
+use keymap::{BACKSPACE, Layout, Lent, Press, Symbol, symbol};
+use server::{Changes, Receiver, Server};
 use slots::{Batch, Slots};
 use std::time::{Duration, Instant};
 use swictation_core::Edit;
 use swictation_core::edit::typeable;
+use watch::Watch;
 use x11rb::errors::{ConnectionError, ReplyError};
 use x11rb::protocol::xkb::GetStateReply;
-use x11rb::protocol::xproto::ModMask;
+use x11rb::protocol::xproto::{ModMask, Window};
 
 /// How long programs get to notice new bindings; 30 ms lost characters in one of
 /// four runs on a machine with more busy processes than cores, 100 ms in none.
@@ -38,9 +42,21 @@ const OUTLIVE: Duration = Duration::from_millis(300);
 const STRIDE: usize = 8;
 const PAUSE: Duration = Duration::from_millis(4);
 
+/// How long a hotkey may be held, or a menu be open, before text is given back.
+const GRABBED: Duration = Duration::from_millis(300);
+
+/// The same when text is taken back, which a hotkey asks for that is still held.
+const HELD: Duration = Duration::from_secs(3);
+
+/// How often the server is asked meanwhile.
+const AGAIN: Duration = Duration::from_millis(10);
+
 /// The keyboard of one X server.
 pub struct X11 {
     server: Server,
+    /// What gets the keys, as of the last look.
+    receiver: Option<Receiver>,
+    watch: Watch,
     layout: Layout,
     /// The group and the locked modifiers that `layout` was read for.
     read_for: (u8, u16),
@@ -56,6 +72,8 @@ pub struct X11 {
 enum Halt {
     /// The server does not answer, or refuses.
     Server(ReplyError),
+    /// Nothing gets the keys, and why.
+    Nowhere(&'static str),
     /// A character has no key and no keycode is left to be lent.
     NoKey,
 }
@@ -102,6 +120,8 @@ impl X11 {
         };
         let mut keyboard = Self {
             server: Server::connect(display)?,
+            receiver: None,
+            watch: Watch::default(),
             layout: Layout::default(),
             read_for: (0, 0),
             stale: true,
@@ -131,8 +151,8 @@ impl X11 {
     /// modifiers off the keyboard and follows a change of the layout; `true` when
     /// it is another one now and presses must be planned again.
     fn observe(&mut self) -> Result<bool, ReplyError> {
-        let mut state = self.server.state()?;
-        let changes = self.server.changes()?;
+        let (mut state, focus, changes) = self.look()?;
+        self.attend(focus)?;
         if u16::from(state.base_mods) != 0 || state.base_group != 0 {
             self.release_modifiers()?;
             state = self.server.state()?;
@@ -147,6 +167,73 @@ impl X11 {
             self.read_layout()?;
         }
         Ok(changed)
+    }
+
+    /// The keyboard's state, what has the focus, and what has changed since the last look.
+    fn look(&mut self) -> Result<(GetStateReply, Window, Changes), ReplyError> {
+        let mut changes = Changes::default();
+        loop {
+            let (state, focus) = self.server.look()?;
+            let more = self.server.changes()?;
+            (changes.map, changes.keyboard) = (changes.map || more.map, changes.keyboard || more.keyboard);
+            let mut lost = false;
+            for (done, told) in more.told {
+                lost |= self.watch.hear(done, told, &self.modifier_keys);
+            }
+            // Nobody knows whether the focus was asked for before that or behind it.
+            if !lost {
+                return Ok((state, focus, changes));
+            }
+        }
+    }
+
+    /// Finds out what gets the keys now, and has the server tell when that ends.
+    fn attend(&mut self, mut focus: Window) -> Result<(), ReplyError> {
+        if self
+            .receiver
+            .is_some_and(|old| old.stays && old.window == focus && self.watch.window() == Some(focus))
+        {
+            return Ok(());
+        }
+        self.attend_to_nothing()?;
+        loop {
+            self.receiver = self.server.receiver(focus)?;
+            let Some(Receiver { window, stays: true }) = self.receiver else {
+                self.watch.turn_to(None, false);
+                return Ok(());
+            };
+            self.server.tell_of_focus(window, true)?;
+            // It may have moved before the server knew that we want to know.
+            let (_, now) = self.server.look()?;
+            if now == focus {
+                // A key that is held may be a hotkey, which another program then gets.
+                let held = self.server.down()?.iter().any(|keys| *keys != 0);
+                let grabbed = held && self.server.is_grabbed()?;
+                self.watch.turn_to(Some(window), grabbed);
+                return Ok(());
+            }
+            self.server.tell_of_focus(window, false)?;
+            focus = now;
+        }
+    }
+
+    /// The server need not tell of the focus any more.
+    fn attend_to_nothing(&mut self) -> Result<(), ConnectionError> {
+        self.watch.window().map_or(Ok(()), |window| self.server.tell_of_focus(window, false))
+    }
+
+    /// Why nothing can be typed now, after some patience with who has the keyboard.
+    fn obstacle(&mut self, patience: Duration) -> Result<Option<&'static str>, ReplyError> {
+        let begun = Instant::now();
+        while self.watch.is_grabbed() && begun.elapsed() < patience {
+            std::thread::sleep(AGAIN);
+            self.observe()?;
+        }
+        Ok(match self.receiver {
+            None => Some(NO_FOCUS),
+            Some(_) if self.watch.is_grabbed() => Some(TAKEN),
+            Some(_) => None,
+        })
     }
 
     fn release_modifiers(&self) -> Result<(), ReplyError> {
@@ -176,6 +263,9 @@ impl X11 {
     /// Presses the keys for all `symbols`; `done` counts those that are confirmed.
     fn type_all(&mut self, symbols: &[Symbol], done: &mut usize) -> Result<(), Halt> {
         self.observe()?;
+        if let Some(why) = self.obstacle(GRABBED)? {
+            return Err(Halt::Nowhere(why));
+        }
         let no_key = |layout: &Layout| symbols.iter().any(|s| layout.press(*s).is_none());
         if self.slots.is_empty() && no_key(&self.layout) {
             return Err(Halt::NoKey);
@@ -192,14 +282,76 @@ impl X11 {
                 if changed {
                     break;
                 }
-                stride.iter().try_for_each(|press| self.server.press(press))?;
+                if let Some(why) = self.obstacle(GRABBED)? {
+                    return Err(Halt::Nowhere(why));
+                }
+                let sent = self.press(stride)?;
                 changed = self.observe()?;
-                *done += stride.len();
+                let arrived = self.watch.arrived(&sent, self.receiver.is_none());
+                *done += arrived;
+                // The rest of the stride went nowhere and is planned again.
+                changed |= arrived < stride.len();
                 if *done < symbols.len() {
                     std::thread::sleep(PAUSE);
                 }
             }
             self.slots.note(&batch, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Presses keys; the numbers of the requests that did.
+    fn press(&mut self, presses: &[Press]) -> Result<Vec<u64>, ConnectionError> {
+        self.watch.begin();
+        let watch = &mut self.watch;
+        presses.iter().map(|press| self.server.press(press, |request| watch.pressed(request))).collect()
+    }
+
+    /// Presses BackSpace as long as nobody comes in between; why it stopped.
+    fn erase(&mut self, characters: usize) -> Result<Option<String>, ReplyError> {
+        self.observe()?;
+        let obstacle = self.obstacle(HELD)?;
+        if let Some(why) = obstacle.or_else(|| self.watch.touched()) {
+            return Ok(Some(why.to_owned()));
+        }
+        let Some(backspace) = self.layout.press([BACKSPACE; 2]) else {
+            return Ok(Some("the keyboard layout has no BackSpace".to_owned()));
+        };
+        for erased in 1..=characters {
+            self.press(&[backspace])?;
+            self.observe()?;
+            let obstacle = self.obstacle(Duration::ZERO)?;
+            if let Some(why) = obstacle.or_else(|| self.watch.touched()) {
+                return Ok(Some(format!("{why}, after {erased} of {characters} characters were erased")));
+            }
+            if erased % STRIDE == 0 {
+                std::thread::sleep(PAUSE);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Forgets what was seen, and sees people or does not from here on.
+    fn see(&mut self, people: bool) -> Result<(), ReplyError> {
+        self.attend_to_nothing()?;
+        if self.server.tells_of_people {
+            self.server.tell_of_people(people)?;
+        }
+        // What was told before is not about what comes.
+        self.server.state()?;
+        let changes = self.server.changes()?;
+        self.stale |= changes.map || changes.keyboard;
+        self.receiver = None;
+        self.watch = Watch::new(people && self.server.tells_of_people);
+        Ok(())
+    }
+
+    /// Turns Caps Lock on again if it was on.
+    fn restore(&mut self) -> Result<(), ReplyError> {
+        if std::mem::take(&mut self.caps) {
+            self.server.caps_lock(true, ModMask::from(0_u16))?;
+            // What the user finds when the edit is reported must be true.
+            self.server.state()?;
         }
         Ok(())
     }
@@ -253,15 +405,15 @@ impl Typist for X11 {
         let symbols: Vec<Symbol> = erase.chain(typeable(&edit.insert).chars().map(symbol)).collect();
         let mut done = 0;
         let mut result = self.type_all(&symbols, &mut done);
-        if std::mem::take(&mut self.caps) {
-            let restored = self.server.caps_lock(true, ModMask::from(0_u16));
-            // What the user finds when the edit is reported must be true.
-            let seen = restored.map_err(ReplyError::from).and_then(|()| self.server.state());
-            result = result.and(seen.map(|_| ()).map_err(Halt::from));
+        result = result.and(self.restore().map_err(Halt::from));
+        if !self.watch.people {
+            // While nothing is typed the server need not tell anything.
+            result = result.and(self.see(false).map_err(Halt::from));
         }
         let typed = done.saturating_sub(edit.erase);
         match result {
             Ok(()) => Ok(()),
+            Err(Halt::Nowhere(why)) => Err(TypistError::Nowhere { typed, reason: why.into() }),
             Err(Halt::NoKey) if done == 0 => Err(TypistError::Unavailable(NO_KEY.into())),
             Err(Halt::NoKey) => Err(TypistError::Lost { typed, reason: NO_KEY.into() }),
             Err(Halt::Server(e)) => {
@@ -269,7 +421,36 @@ impl Typist for X11 {
             }
         }
     }
+
+    fn watch(&mut self) {
+        // A server that does not answer says so at the next edit.
+        let _ = self.see(true);
+    }
+
+    fn rest(&mut self) {
+        let _ = self.see(false);
+    }
+
+    fn take_back(&mut self, characters: usize) -> Result<(), String> {
+        if !self.watch.people {
+            return Err("the X server has no XInput 2.1, so it does not tell who else types".to_owned());
+        }
+        if self.watch.window().is_none() {
+            return Err("the keys follow the pointer, so nobody knows where they went".to_owned());
+        }
+        let erased = self.erase(characters);
+        match (erased, self.restore()) {
+            (Ok(None), Ok(())) => Ok(()),
+            (Ok(Some(why)), _) => Err(why),
+            (Err(e), _) | (Ok(None), Err(e)) => Err(format!("the X server stopped answering: {e}")),
+        }
+    }
 }
+
+const NO_FOCUS: &str = "nothing that takes text has the focus; click into a window";
+
+const TAKEN: &str =
+    "another program has taken the keyboard: a hotkey is held, or a menu or a lock screen is open";
 
 const NO_KEY: &str = "the keyboard layout lacks a character of the text and has no unused keycode to lend it; \
                       choose a layout that has it, or free a keycode with `xmodmap -e 'keycode 255 ='`";

@@ -5,11 +5,16 @@
 
 use super::super::TypistError;
 use super::keymap::{Keymap, Lent, Press};
+use super::watch::Told;
 use x11rb::connection::Connection;
 use x11rb::errors::{ConnectionError, ReplyError};
 use x11rb::protocol::Event;
+use x11rb::protocol::xinput::{self, ConnectionExt as _, XIEventMask};
 use x11rb::protocol::xkb::{self, ConnectionExt as _, EventType, GetStateReply, MapPart};
-use x11rb::protocol::xproto::{self, AtomEnum, ConnectionExt as _, ModMask, PropMode, Window};
+use x11rb::protocol::xproto::{
+    self, AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, EventMask, FocusInEvent, FocusOutEvent,
+    GrabMode, GrabStatus, InputFocus, ModMask, NotifyDetail, NotifyMode, PropMode, Window,
+};
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
@@ -23,15 +28,28 @@ pub(super) struct Server {
     connection: RustConnection,
     root: Window,
     claim: xproto::Atom,
+    /// The server tells of raw key events: it has XInput 2.2.
+    pub(super) tells_of_people: bool,
 }
 
-/// What happened to the keyboard map since the last look.
-#[derive(Clone, Copy, Default)]
+/// What happened since the last look.
+#[derive(Default)]
 pub(super) struct Changes {
     /// Keys were bound to other symbols, by us or by another program.
     pub map: bool,
     /// A whole new map was loaded, or another keyboard took over.
     pub keyboard: bool,
+    /// What matters to a [`super::watch::Watch`], each with the number of the last
+    /// request that was done before it.
+    pub told: Vec<(u64, Told)>,
+}
+
+/// A window that gets the keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Receiver {
+    pub window: Window,
+    /// It has the focus itself; otherwise the pointer happens to be over it.
+    pub stays: bool,
 }
 
 impl Server {
@@ -62,7 +80,12 @@ impl Server {
         let details = xkb::SelectEventsAux::new();
         connection.xkb_select_events(CORE, none, events, map_parts(), map_parts(), &details)?;
         let claim = connection.intern_atom(false, CLAIM)?.reply()?.atom;
-        Ok(Self { connection, root, claim })
+        // Before 2.1 raw events are withheld while a program has grabbed a device.
+        let tells_of_people = connection.query_extension(b"XInputExtension")?.reply()?.present && {
+            let version = connection.xinput_xi_query_version(2, 2)?.reply();
+            version.is_ok_and(|version| (version.major_version, version.minor_version) >= (2, 1))
+        };
+        Ok(Self { connection, root, claim, tells_of_people })
     }
 
     /// The state of the keyboard; the answer comes after the effect of every
@@ -71,10 +94,90 @@ impl Server {
         self.connection.xkb_get_state(CORE)?.reply()
     }
 
-    /// The changes of the keyboard map that the server has told so far.
+    /// The state of the keyboard and what has the focus, as in [`Server::state`].
+    pub(super) fn look(&self) -> Result<(GetStateReply, Window), ReplyError> {
+        let (state, focus) = (self.connection.xkb_get_state(CORE)?, self.connection.get_input_focus()?);
+        Ok((state.reply()?, focus.reply()?.focus))
+    }
+
+    /// The window that gets the keys when this has the focus; none when nothing does.
+    pub(super) fn receiver(&self, focus: Window) -> Result<Option<Receiver>, ReplyError> {
+        if focus == Window::from(InputFocus::NONE) {
+            return Ok(None);
+        }
+        if focus == Window::from(InputFocus::POINTER_ROOT) || focus == self.root {
+            let under_pointer = self.connection.query_pointer(self.root)?.reply()?.child;
+            return Ok(
+                Some(Receiver { window: under_pointer, stays: false }).filter(|r| r.window != x11rb::NONE)
+            );
+        }
+        let (place, tree) = (self.connection.get_geometry(focus)?, self.connection.query_tree(focus)?);
+        let (Ok(place), Ok(tree)) = (place.reply(), tree.reply()) else { return Ok(None) };
+        // A window manager without a window to focus has one of its own outside the screen.
+        let (right, bottom) =
+            (i32::from(place.x) + i32::from(place.width), i32::from(place.y) + i32::from(place.height));
+        let unseen = tree.parent == self.root && (right <= 0 || bottom <= 0);
+        Ok((!unseen).then_some(Receiver { window: focus, stays: true }))
+    }
+
+    /// Has the server tell of the focus of a window and of the root, or no longer.
+    pub(super) fn tell_of_focus(&self, window: Window, tell: bool) -> Result<(), ConnectionError> {
+        let mask = if tell { EventMask::FOCUS_CHANGE } else { EventMask::NO_EVENT };
+        for window in [window, self.root] {
+            // A window that is gone is an error among the events, which nobody minds.
+            let wanted = ChangeWindowAttributesAux::new().event_mask(mask);
+            self.connection.change_window_attributes(window, &wanted)?;
+        }
+        Ok(())
+    }
+
+    /// Has the server tell of every key and button that goes down, or no longer.
+    pub(super) fn tell_of_people(&self, tell: bool) -> Result<(), ConnectionError> {
+        let presses =
+            XIEventMask::RAW_KEY_PRESS | XIEventMask::RAW_BUTTON_PRESS | XIEventMask::RAW_TOUCH_BEGIN;
+        let mask = if tell { presses } else { XIEventMask::from(0_u32) };
+        let wanted = xinput::EventMask { deviceid: xinput::Device::ALL_MASTER.into(), mask: vec![mask] };
+        self.connection.xinput_xi_select_events(self.root, &[wanted])?;
+        self.connection.flush()
+    }
+
+    /// Whether another program has grabbed the keyboard: only an attempt of our own tells.
+    pub(super) fn is_grabbed(&self) -> Result<bool, ReplyError> {
+        let mode = GrabMode::ASYNC;
+        let attempt = self.connection.grab_keyboard(true, self.root, x11rb::CURRENT_TIME, mode, mode)?;
+        let status = attempt.reply()?.status;
+        if status == GrabStatus::SUCCESS {
+            self.connection.ungrab_keyboard(x11rb::CURRENT_TIME)?;
+        }
+        Ok(status != GrabStatus::SUCCESS)
+    }
+
+    fn told(&self, event: &Event) -> Option<Told> {
+        let lasting = |mode| matches!(mode, NotifyMode::NORMAL | NotifyMode::WHILE_GRABBED);
+        match *event {
+            Event::XinputRawKeyPress(ref key) => Some(Told::Key(u8::try_from(key.detail).unwrap_or(0))),
+            Event::XinputRawButtonPress(_) | Event::XinputRawTouchBegin(_) => Some(Told::Button),
+            Event::FocusIn(FocusInEvent { event, mode, .. }) if event != self.root => {
+                (mode == NotifyMode::UNGRAB).then_some(Told::Released(event))
+            }
+            Event::FocusIn(FocusInEvent { mode, detail, .. }) => {
+                let through = matches!(detail, NotifyDetail::VIRTUAL | NotifyDetail::NONLINEAR_VIRTUAL);
+                (lasting(mode) && !through && detail != NotifyDetail::POINTER).then_some(Told::Nothing)
+            }
+            Event::FocusOut(FocusOutEvent { event, mode, detail, .. }) if event != self.root => match mode {
+                NotifyMode::GRAB => Some(Told::Grabbed(event)),
+                mode if lasting(mode) && detail != NotifyDetail::POINTER => Some(Told::Left(event)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// What the server has told so far.
     pub(super) fn changes(&self) -> Result<Changes, ConnectionError> {
         let mut changes = Changes::default();
-        while let Some(event) = self.connection.poll_for_event()? {
+        while let Some((event, done)) = self.connection.poll_for_event_with_sequence()? {
+            changes.told.extend(self.told(&event).map(|told| (done, told)));
             match event {
                 Event::XkbNewKeyboardNotify(_) => changes.keyboard = true,
                 Event::XkbMapNotify(_) | Event::MappingNotify(_) => changes.map = true,
@@ -104,24 +207,28 @@ impl Server {
         Ok(self.connection.query_keymap()?.reply()?.keys)
     }
 
-    /// Presses and releases a key while its modifiers are held.
-    pub(super) fn press(&self, press: &Press) -> Result<(), ConnectionError> {
+    /// Presses and releases a key while its modifiers are held, and tells `pressed` the
+    /// numbers of the requests that pressed one; the number of the key's own.
+    pub(super) fn press(&self, press: &Press, mut pressed: impl FnMut(u64)) -> Result<u64, ConnectionError> {
         for keycode in press.hold.iter().flatten() {
-            self.key(xproto::KEY_PRESS_EVENT, *keycode)?;
+            pressed(self.key(xproto::KEY_PRESS_EVENT, *keycode)?);
         }
-        self.key(xproto::KEY_PRESS_EVENT, press.keycode)?;
+        let own = self.key(xproto::KEY_PRESS_EVENT, press.keycode)?;
+        pressed(own);
         self.release(press.keycode)?;
-        press.hold.iter().rev().flatten().try_for_each(|keycode| self.release(*keycode))
+        press.hold.iter().rev().flatten().try_for_each(|keycode| self.release(*keycode))?;
+        Ok(own)
     }
 
     /// Releases a key.
     pub(super) fn release(&self, keycode: u8) -> Result<(), ConnectionError> {
-        self.key(xproto::KEY_RELEASE_EVENT, keycode)
+        self.key(xproto::KEY_RELEASE_EVENT, keycode).map(|_| ())
     }
 
-    fn key(&self, event: u8, keycode: u8) -> Result<(), ConnectionError> {
-        self.connection.xtest_fake_input(event, keycode, x11rb::CURRENT_TIME, self.root, 0, 0, 0)?;
-        Ok(())
+    fn key(&self, event: u8, keycode: u8) -> Result<u64, ConnectionError> {
+        let cookie =
+            self.connection.xtest_fake_input(event, keycode, x11rb::CURRENT_TIME, self.root, 0, 0, 0)?;
+        Ok(cookie.sequence_number())
     }
 
     /// Turns Caps Lock on or off and lifts the latched modifiers `latched`.

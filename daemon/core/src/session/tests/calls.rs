@@ -58,7 +58,7 @@ fn a_late_cancel_cancels_what_was_begun_before_it_and_nothing_else() {
     check("ready · at 2 start · mic 500 · at 1 cancel", "");
     // Text that waits to be typed belongs to the later dictation.
     let waits = "ready · at 2 start · mic 500 · think 300 one|two · refused · at 1 cancel";
-    check(&format!("{waits} · think 400 two|"), "type \"one two\"");
+    check(&format!("{waits} · think 400 two|"), "resume · type \"one two\"");
 }
 
 #[test]

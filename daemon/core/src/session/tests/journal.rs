@@ -165,7 +165,8 @@ impl Run {
             op => {
                 let Some(id) = self.typing.first().copied() else { return };
                 self.typing.remove(0);
-                let result = if op == 14 { Err("no window".into()) } else { Ok(()) };
+                let result =
+                    if op == 14 { Err(Untyped { typed: 0, why: "no window".into() }) } else { Ok(()) };
                 self.event(Event::Typed(id, result));
             }
         }
@@ -175,15 +176,18 @@ impl Run {
 /// What a window has, what is given back and what was said, after these entries.
 fn given_back(entries: &[Entry]) -> (String, String, String) {
     let (mut recovered, mut window, mut said) = (Recovered::default(), String::new(), String::new());
-    for (n, entry) in entries.iter().enumerate() {
-        let text_of = |wanted: &u64| {
-            entries[..n].iter().find_map(|entry| match entry {
-                Entry::Text { edit, text, .. } if edit == wanted => Some(text.as_str()),
-                _ => None,
-            })
-        };
+    let mut rest: Vec<(u64, String)> = Vec::new();
+    for entry in entries {
         match entry {
-            Entry::Typed { edit } => window.push_str(text_of(edit).unwrap()),
+            Entry::Text { piece, text, .. } => rest.push((*piece, text.clone())),
+            Entry::Partly { piece, characters } => {
+                let (_, text) = rest.iter_mut().find(|(id, _)| id == piece).unwrap();
+                window.extend(text.drain(..*characters));
+            }
+            Entry::Paid { piece } => {
+                let at = rest.iter().position(|(id, _)| id == piece).unwrap();
+                window.push_str(&rest.remove(at).1);
+            }
             Entry::Audio { pcm, .. } => said.push_str(&spoken(pcm).concat()),
             _ => {}
         }
@@ -229,7 +233,7 @@ proptest! {
 fn nothing_is_owed_once_the_last_word_is_typed() {
     let bench = check("ready · start · mic 500 · stop · +200 · ended · last 500 a b · finished · typed", "");
     assert!(
-        matches!(bench.journal[..], [Entry::Begin { .. }, .., Entry::Typed { .. }]),
+        matches!(bench.journal[..], [Entry::Begin { .. }, .., Entry::Paid { .. }]),
         "{:?}",
         bench.journal
     );

@@ -40,6 +40,7 @@ impl World {
         let taste = Taste {
             stop_tail: Duration::ZERO,
             trailing_space: true,
+            cancel_erases: true,
             devices: vec!["cpu".into()],
             unload_after: Some(Duration::from_secs(30)),
             smaller: None,
