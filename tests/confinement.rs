@@ -201,7 +201,7 @@ fn a_worker_that_crashes_leaves_no_core_file() {
         command.env("SWICTATION_INTRUDER_CRASHES", "1").arg("transcribe").arg(&wav);
         let ran = run(&mut behind("ulimit -c unlimited", &prey.home, &command));
         assert!(ran.err.contains("signal 11"), "{ran:?}");
-        assert_eq!(cores(&prey.home), [PathBuf::new(); 0], "sandbox = {confined}");
+        assert_eq!(cores(&prey.home), Vec::<PathBuf>::new(), "sandbox = {confined}");
     }
 }
 
@@ -231,7 +231,7 @@ fn a_daemon_that_crashes_leaves_no_core_and_what_it_makes_is_for_its_person_alon
     let killed = run(Command::new("kill").args(["-ABRT", &daemon.pid().to_string()]));
     assert_eq!(killed.code, 0, "{killed:?}");
     daemon.ended();
-    assert_eq!(cores(&home), [PathBuf::new(); 0]);
+    assert_eq!(cores(&home), Vec::<PathBuf>::new());
 }
 
 #[test]

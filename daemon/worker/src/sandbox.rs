@@ -64,8 +64,28 @@ pub fn enter(model: &Path, runtime: &Path, cuda: bool) -> Confinement {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_without_landlock_gives_what_it_has_and_says_so() {
+        for (error, why) in [
+            (libc::ENOSYS, "this kernel has no landlock"),
+            (libc::EOPNOTSUPP, "this kernel has landlock and was started without it"),
+        ] {
+            // A kernel that answers so, for one thread.
+            let other = std::thread::spawn(move || {
+                let rules = calls::Rules::from([(libc::SYS_landlock_create_ruleset, Vec::new())]);
+                seccompiler::apply_filter(&calls::filter(rules, error).unwrap()).unwrap();
+                let confinement = enter(Path::new("/nowhere"), Path::new("/nowhere/lib.so"), false);
+                (confinement, std::net::TcpListener::bind("127.0.0.1:0").map_err(|e| e.raw_os_error()))
+            });
+            let (confinement, socket) = other.join().unwrap();
+            assert_eq!((&confinement.files, &confinement.calls), (&Err(why.into()), &Ok("seccomp".into())));
+            assert_eq!(socket.unwrap_err(), Some(libc::EPERM));
+        }
+    }
 
     #[test]
     fn what_is_missing_is_said_with_its_reason_and_what_holds_all_the_same() {

@@ -105,7 +105,7 @@ const OLDER: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[c_long] = &[];
 
-type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
+pub(super) type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
 
 /// Has the kernel refuse the calls to this thread and all that it starts; with `cuda`
 /// what its driver needs is let through.
@@ -164,7 +164,8 @@ fn missing() -> Result<BpfProgram, BackendError> {
     filter(Rules::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
 }
 
-fn filter(rules: Rules, error: i32) -> Result<BpfProgram, BackendError> {
+/// The filter that answers these calls with an error and lets all others pass.
+pub(super) fn filter(rules: Rules, error: i32) -> Result<BpfProgram, BackendError> {
     let architecture = std::env::consts::ARCH.try_into()?;
     let error = SeccompAction::Errno(error as u32);
     SeccompFilter::new(rules, SeccompAction::Allow, error, architecture)?.try_into()
