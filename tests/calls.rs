@@ -220,7 +220,6 @@ fn a_session_bus_that_starts_again_in_mid_dictation_costs_no_word() {
     assert_ne!(desk.verb("start"), "idle");
     let mut typed = desk.daemon.printed(1);
     desk.bus.kill();
-    typed += &desk.daemon.printed(1);
     desk.bus.revive();
     desk.status = Follower::on(&desk.bus, &desk.home);
     let back = desk.status.until("the daemon", |line| line["state"].is_string() && line["alt"] != "stopped");
