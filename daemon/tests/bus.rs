@@ -403,6 +403,42 @@ fn garbage_is_refused_and_does_no_harm() {
 }
 
 #[test]
+fn every_refusal_has_the_name_of_its_reason_and_changes_nothing() {
+    let Some(bus) = Bus::start() else { return };
+    let _daemon = Daemon::on(&bus);
+    wait(async {
+        let connection = connect(&bus).await;
+        let refusal = async |path: &str, interface: &str, method: &str, body: &str| {
+            let call = connection.call_method(Some(NAME), path, Some(interface), method, &body);
+            match tokio::time::timeout(Duration::from_secs(10), call).await.expect("an answer") {
+                Err(zbus::Error::MethodError(name, ..)) => name.to_string(),
+                other => panic!("{interface}.{method} on {path}: {other:?}"),
+            }
+        };
+        let (properties, long) = ("org.freedesktop.DBus.Properties", "x".repeat(4 << 20));
+        for (path, interface, method, body, why) in [
+            (PATH, INTERFACE, "Nonsense", "", "UnknownMethod"),
+            (PATH, "org.example.Nonsense", "Start", "", "UnknownInterface"),
+            ("/nowhere", INTERFACE, "Start", "", "UnknownObject"),
+            (PATH, INTERFACE, "Start", &long, "InvalidArgs"),
+            (PATH, INTERFACE, "Quit", "now", "InvalidArgs"),
+            (PATH, INTERFACE, "At", &long, "InvalidArgs"),
+            (PATH, properties, "Set", &long, "InvalidArgs"),
+            (PATH, properties, "GetAll", &long, "UnknownInterface"),
+        ] {
+            let name = refusal(path, interface, method, body).await;
+            assert_eq!(name, format!("org.freedesktop.DBus.Error.{why}"), "{interface}.{method} on {path}");
+        }
+        for name in ["State", "Engine", "Trouble", "Typist", "Metrics", "Version"] {
+            let set = (INTERFACE, name, Variant::from("x"));
+            let refused = connection.call_method(Some(NAME), PATH, Some(properties), "Set", &set).await;
+            assert!(refused.unwrap_err().to_string().contains("PropertyReadOnly"), "{name}");
+        }
+        assert_eq!(client(&connection).await.state().await.unwrap(), "idle");
+    });
+}
+
+#[test]
 fn a_model_that_nobody_can_mean_is_refused_by_name_and_does_no_harm() {
     let Some(bus) = Bus::start() else { return };
     let _daemon = Daemon::on(&bus);

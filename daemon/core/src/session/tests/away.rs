@@ -97,3 +97,18 @@ fn a_machine_that_sleeps_locked_does_not_wait_for_what_only_an_open_screen_can_t
     check(&format!("{talk} · away sleep"), "may sleep");
     check(&format!("{talk} · away sleep · away wake · away unlock"), "type \"one\"");
 }
+
+#[test]
+fn what_a_locked_screen_keeps_from_the_window_is_in_the_journal() {
+    let owes = |program: &str| {
+        let mut ledger = crate::journal::Ledger::default();
+        run(program).0.journal.iter().for_each(|entry| ledger.apply(entry));
+        ledger.untyped()
+    };
+    let talk = "ready · start · mic 500 · think 300 one|two · typed · away lock · +200 · ended";
+    assert_eq!(owes(talk), "");
+    let locked = format!("{talk} · last 500 two three · finished");
+    assert_eq!(owes(&locked), " two three");
+    assert_eq!(owes(&format!("{locked} · away unlock")), " two three");
+    assert_eq!(owes(&format!("{locked} · away unlock · typed")), "");
+}
