@@ -20,6 +20,8 @@ mod config_docs;
 mod confinement;
 // What `swictation doctor` finds where parts are missing.
 mod doctor;
+// A driver that is there and does not work.
+mod driver;
 // From the microphone to the text in a terminal, with nothing replaced.
 mod dictation;
 // Every family of models through the programs that people use.
@@ -32,6 +34,8 @@ mod idle;
 mod last;
 // Another model while the daemon runs, and what becomes of it when that one is bad.
 mod model_use;
+// No fault of a worker costs a word or types one twice.
+mod recovery;
 // What scripts/setup fetches is whole, or not there.
 mod setup;
 // The rules of ARCHITECTURE.md, read off the sources and the dependency graph.

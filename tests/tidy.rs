@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
-use swictation_tests::programs::root;
+use swictation_tests::programs::{built, root};
 use swictation_tests::{need, note, program};
 
 /// A text file of the repository, by its path from the root.
@@ -453,6 +453,18 @@ fn daemon_and_worker_link_nothing_that_goes_to_a_network() {
 }
 
 #[test]
+fn no_program_that_people_run_has_a_fault_in_it() {
+    assert_without(&["swictation-daemon", "swictation-worker", "swictation-cli"], &["swictation-faults"]);
+    // Nor by another way: it is the one that looks for a plan.
+    let looks = |name: &str| {
+        let (bytes, mark) = (fs::read(built(name)).unwrap(), b"SWICTATION_FAULTS");
+        bytes.windows(mark.len()).any(|bytes| bytes == mark)
+    };
+    let found = ["faulty-worker", "swictation-worker", "swictationd", "swictation"].map(looks);
+    assert_eq!(found, [true, false, false, false]);
+}
+
+#[test]
 fn core_depends_on_four_crates_and_no_more() {
     let Some(graph) = dependencies() else { return };
     let allowed = ["postcard", "serde", "thiserror", "toml"].map(str::to_owned);
@@ -472,6 +484,7 @@ fn crates_point_one_way() {
         ("swictation-onnx", &[]),
         ("swictation-cli", &["swictation-control", "swictation-models"]),
         ("swictation-tests", &[]),
+        ("swictation-faults", &["swictation-asr", "swictation-core", "swictation-worker"]),
     ] {
         let own: Vec<&str> = graph[name]
             .iter()

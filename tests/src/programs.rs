@@ -133,7 +133,35 @@ impl Home {
     /// # Panics
     /// When it was not built.
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(built(program));
+        self.command_at(&built(program))
+    }
+
+    /// swictationd with `faulty-worker` in the place of its worker, which follows the
+    /// plan in `faults/plan` and finds its GPU in `faults/gpu`.
+    ///
+    /// # Panics
+    /// When a program was not built, or the folders cannot be made.
+    pub fn faulty_daemon(&self) -> Command {
+        let (programs, faults) = (self.path("programs"), self.path("faults"));
+        if !programs.exists() {
+            fs::create_dir(&programs).unwrap();
+            fs::create_dir(&faults).unwrap();
+            // The daemon takes the worker that lies beside it.
+            let places = [("swictationd", "swictationd"), ("faulty-worker", "swictation-worker")];
+            for (program, place) in places {
+                let (program, place) = (built(program), programs.join(place));
+                fs::hard_link(&program, &place).or_else(|_| fs::copy(&program, &place).map(drop)).unwrap();
+            }
+            fs::write(faults.join("plan"), "").unwrap();
+            fs::write(faults.join("gpu"), "absent").unwrap();
+        }
+        let mut command = self.command_at(&programs.join("swictationd"));
+        command.env("SWICTATION_FAULTS", faults.join("plan"));
+        command
+    }
+
+    fn command_at(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         command.env_clear().stdin(Stdio::null()).current_dir(self.folder.path());
         for kept in ["PATH", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(kept) {
@@ -367,6 +395,20 @@ impl Follower {
             self.last = line;
         }
         self.last.clone()
+    }
+
+    /// [`until`](Self::until), with all lines that came on the way.
+    ///
+    /// # Panics
+    /// When none is as wanted within [`PATIENCE`].
+    pub fn through(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let seen = std::cell::RefCell::new(Vec::new());
+        let look = |line: &Value| {
+            seen.borrow_mut().push(line.clone());
+            wanted(line)
+        };
+        self.until(what, look);
+        seen.into_inner()
     }
 
     /// [`until`](Self::until) the state is this.

@@ -1,0 +1,300 @@
+//! No fault of a worker costs a word or types one twice: the text with a fault is the
+//! text without it.
+//!
+//! The daemon and the worker are the real ones, the worker with the faults of a plan
+//! in it (`tests/faults`) and with a GPU that is a word in a file. Each row is a
+//! dictation of the same recording by the same daemon, so that what one fault leaves
+//! behind would show in the next row.
+
+use crate::bad_input::{desk, verb};
+use serde_json::Value;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+use swictation_tests::bus::Bus;
+use swictation_tests::programs::{Daemon, Follower, Home, model, recording, runtime, toy};
+
+/// A plan of faults, and how many workers they cost.
+type Row = (&'static str, u64);
+
+/// What ends a worker or stops it, at moments all over the recording.
+const DEATHS: [Row; 8] = [
+    ("kill at 1.2", 1),
+    ("segv at 3.3", 1),
+    ("abort at 5.1", 1),
+    ("exit at 7.7", 1),
+    ("abort at finish", 1),
+    ("abort at 2\nsegv at 4\nkill at 6\nexit at 8", 4),
+    ("hang at 4.4", 1),
+    ("stop at 6.6", 1),
+];
+
+/// What a device says that computes no more, where the next process finds it well.
+const ERRORS: [Row; 3] = [
+    ("error \"CUDA failure 700: an illegal memory access was encountered ; GPU=0\" at 3.1", 1),
+    ("oom at 5.5", 1),
+    ("abort at 2\noom at load", 2),
+];
+
+/// What every fresh context meets again on the GPU, and never on the processor.
+const STICKY: &str = "error \"CUDA failure 719: unspecified launch failure\" at 2.5 always on gpu";
+
+/// A daemon with the faulty worker, and what is seen of it.
+struct Desk {
+    bus: Bus,
+    home: Home,
+    status: Follower,
+    daemon: Daemon,
+    /// What the shipped worker makes of the recording.
+    text: String,
+}
+
+impl Desk {
+    /// One that hears `beckett.wav` at this `pace`, with a GPU that is so.
+    fn new(model: Option<PathBuf>, device: &str, gpu: &str, pace: &str) -> Option<Desk> {
+        let (Some(model), Some(_), Some(wav)) = (model, runtime(), recording("beckett.wav")) else {
+            return None;
+        };
+        let (bus, home, mut status) = desk()?;
+        home.configure(&format!("model = {model:?}\ndevice = {device:?}\n"));
+        let ran = home.run("swictation", &["transcribe", "--model", model.to_str()?, wav.to_str()?]);
+        let mut command = home.faulty_daemon();
+        fs::write(home.path("faults/gpu"), gpu).unwrap();
+        let source = format!("wav:{}{pace}", wav.display());
+        let daemon =
+            Daemon::start(bus.give_to(&mut command).args(["--typist", "stdout", "--source", &source]));
+        assert_eq!(ran.code, 0, "{ran:?}");
+        status.until("an engine", |line| line["engine"]["state"] == "ready");
+        Some(Desk { bus, home, status, daemon, text: ran.out.trim().to_owned() + " " })
+    }
+
+    /// From here on the faults are these, and none of them has happened.
+    fn plan(&self, plan: &str) {
+        fs::write(self.home.path("faults/plan"), plan).unwrap();
+        fs::write(self.home.path("faults/fired"), "").unwrap();
+    }
+
+    fn gpu(&self, state: &str) {
+        fs::write(self.home.path("faults/gpu"), state).unwrap();
+    }
+
+    fn happened(&self) -> u64 {
+        fs::read_to_string(self.home.path("faults/fired")).unwrap().lines().count() as u64
+    }
+
+    fn ends(&self) -> u64 {
+        let status = verb(&self.bus, &self.home, &["status", "--json"]);
+        let status: Value = serde_json::from_str(&status.out).unwrap();
+        status["metrics"]["worker_ends"].as_u64().unwrap()
+    }
+
+    /// Dictates the recording; what was shown meanwhile.
+    fn dictate(&mut self) -> Vec<Value> {
+        assert_eq!(verb(&self.bus, &self.home, &["start"]).code, 0);
+        self.status.until("a dictation", |line| line["state"] != "idle");
+        self.status.through("the end of it", |line| line["state"] == "idle")
+    }
+
+    /// Dictates with these faults, and the text is what it is without; what was shown.
+    fn types_the_same_with(&mut self, plan: &str) -> Vec<Value> {
+        self.plan(plan);
+        let shown = self.dictate();
+        let typed = self.daemon.printed(self.text.len());
+        assert_eq!(typed, self.text, "{plan}: {:?}", troubles(&shown));
+        shown
+    }
+
+    /// The same, with as many ends of workers as there were faults, and all well again.
+    fn survives(&mut self, (plan, workers): Row) {
+        let before = self.ends();
+        self.types_the_same_with(plan);
+        assert_eq!((self.happened(), self.ends() - before), (workers, workers), "{plan}");
+        self.is_well();
+    }
+
+    fn is_well(&mut self) {
+        let well = |line: &Value| line["engine"]["state"] == "ready" && line["trouble"] == "";
+        self.status.until("all well again", well);
+    }
+
+    fn runs_on(&mut self, provider: &str) {
+        self.status.until(provider, |line| line["engine"]["provider"] == provider);
+    }
+}
+
+impl Drop for Desk {
+    /// Nothing is typed after what was looked at: a word twice at the very end is one
+    /// that no comparison saw.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let pid = self.daemon.pid().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.daemon.ended();
+        assert_eq!(self.daemon.printed(0), "");
+    }
+}
+
+/// The troubles in the order in which they came.
+fn troubles(shown: &[Value]) -> Vec<&str> {
+    let mut troubles: Vec<&str> = shown.iter().filter_map(|line| line["trouble"].as_str()).collect();
+    troubles.dedup();
+    troubles
+}
+
+fn nemo() -> Option<PathBuf> {
+    Some(toy("att70_6-rnnt"))
+}
+
+fn moonshine() -> Option<PathBuf> {
+    model("moonshine-tiny-en")
+}
+
+fn each_survives(model: Option<PathBuf>, device: &str, rows: &[Row]) {
+    let Some(mut desk) = Desk::new(model, device, "present", "") else { return };
+    rows.iter().for_each(|row| desk.survives(*row));
+}
+
+#[test]
+fn a_streaming_worker_that_dies_or_hangs_types_the_same_text() {
+    each_survives(nemo(), "cpu", &DEATHS);
+}
+
+#[test]
+fn a_worker_with_the_default_model_that_dies_or_hangs_types_the_same_text() {
+    each_survives(moonshine(), "cpu", &DEATHS);
+}
+
+#[test]
+fn a_streaming_worker_on_a_gpu_that_fails_once_is_replaced_there() {
+    each_survives(nemo(), "auto", &ERRORS);
+}
+
+#[test]
+fn a_worker_with_the_default_model_on_a_gpu_that_fails_once_is_replaced_there() {
+    each_survives(moonshine(), "auto", &ERRORS);
+}
+
+/// The processes of workers that a daemon has.
+fn workers(daemon: u32) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{daemon}/task")).into_iter().flatten().flatten();
+    let children = tasks.map(|task| fs::read_to_string(task.path().join("children")).unwrap_or_default());
+    children.flat_map(|pids| pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// Dictates as a person speaks, while the worker is killed from outside so often.
+fn is_killed_every(model: Option<PathBuf>, pause: Duration) {
+    let Some(mut desk) = Desk::new(model, "cpu", "absent", "?realtime") else { return };
+    let (daemon, before) = (desk.daemon.pid(), desk.ends());
+    let (done, ending) = channel::<()>();
+    let killer = std::thread::spawn(move || {
+        let mut killed: Vec<String> = Vec::new();
+        while ending.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+            for worker in
+                workers(daemon).into_iter().filter(|worker| !killed.contains(worker)).collect::<Vec<_>>()
+            {
+                if Command::new("kill").args(["-KILL", &worker]).status().unwrap().success() {
+                    killed.push(worker);
+                }
+            }
+        }
+        killed.len() as u64
+    });
+    desk.types_the_same_with("");
+    drop(done);
+    let killed = killer.join().unwrap();
+    assert!(killed >= 2, "{killed}");
+    desk.is_well();
+    assert_eq!(desk.ends() - before, killed);
+}
+
+#[test]
+fn a_streaming_worker_that_is_killed_every_second_types_the_same_text() {
+    is_killed_every(nemo(), Duration::from_secs(1));
+}
+
+#[test]
+fn a_worker_with_the_default_model_that_is_killed_every_few_seconds_types_the_same_text() {
+    is_killed_every(moonshine(), Duration::from_millis(3500));
+}
+
+/// A GPU that `plan` takes away in the middle of a dictation: the processor takes over,
+/// that is said once, and when nobody dictates the GPU has the work back.
+fn falls_to_the_processor_and_comes_back(model: Option<PathBuf>, plan: &str) {
+    let Some(mut desk) = Desk::new(model, "auto", "present", "") else { return };
+    desk.runs_on("cuda:0");
+    let shown = desk.types_the_same_with(plan);
+    assert!(shown.iter().any(|line| line["engine"]["provider"] == "cpu"), "{shown:#?}");
+    let said = troubles(&shown).iter().filter(|trouble| trouble.contains("processor")).count();
+    assert_eq!(said, 1, "{:?}", troubles(&shown));
+    desk.plan("");
+    desk.gpu("present");
+    desk.runs_on("cuda:0");
+    desk.is_well();
+    desk.types_the_same_with("");
+}
+
+#[test]
+fn a_gpu_that_is_lost_hands_a_streaming_model_to_the_processor_and_has_it_back_when_idle() {
+    falls_to_the_processor_and_comes_back(nemo(), "lose at 4");
+}
+
+#[test]
+fn a_gpu_that_is_lost_hands_the_default_model_to_the_processor_and_has_it_back_when_idle() {
+    falls_to_the_processor_and_comes_back(moonshine(), "lose at 4");
+}
+
+#[test]
+fn a_gpu_that_fails_in_every_fresh_process_hands_over_to_the_processor() {
+    falls_to_the_processor_and_comes_back(nemo(), STICKY);
+}
+
+#[test]
+fn a_gpu_that_is_full_when_the_daemon_starts_is_used_once_it_has_room() {
+    let Some(mut desk) = Desk::new(nemo(), "auto", "full", "") else { return };
+    desk.runs_on("cpu");
+    desk.types_the_same_with("");
+    desk.gpu("present");
+    desk.runs_on("cuda:0");
+    desk.survives(("abort at 5", 1));
+}
+
+fn words(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect()
+}
+
+/// What is said where every worker dies is skipped and marked, and the rest is typed.
+fn goes_on_behind_poison(model: Option<PathBuf>, plan: &str, before: &str, behind: &str) {
+    let Some(mut desk) = Desk::new(model, "auto", "present", "") else { return };
+    desk.plan(plan);
+    let shown = desk.dictate();
+    let typed = desk.daemon.printed(before.len() + behind.len());
+    let (typed, before, behind) = (words(&typed), words(before), words(behind));
+    assert!(typed.starts_with(&before) && typed.ends_with(&behind), "{typed:?}");
+    assert!(troubles(&shown).iter().any(|trouble| trouble.contains("skipped")), "{:?}", troubles(&shown));
+    desk.plan("");
+    desk.status.until("an engine", |line| line["engine"]["state"] == "ready");
+    desk.types_the_same_with("");
+}
+
+#[test]
+fn an_utterance_that_kills_every_worker_with_the_default_model_is_skipped_and_the_rest_typed() {
+    goes_on_behind_poison(moonshine(), "poison in 4..4.4", "Ever tried, ever failed.", "fail better.");
+}
+
+#[test]
+fn what_kills_every_streaming_worker_is_skipped_and_the_rest_typed() {
+    goes_on_behind_poison(nemo(), "poison in 4..4.4", "ever", "better");
+}
+
+#[test]
+fn a_worker_that_is_too_slow_falls_behind_says_so_and_catches_up() {
+    let Some(mut desk) = Desk::new(nemo(), "cpu", "absent", "?realtime") else { return };
+    let shown = desk.types_the_same_with("slow 3 in 1..4");
+    assert!(troubles(&shown).iter().any(|trouble| trouble.contains("behind")), "{:?}", troubles(&shown));
+    assert_eq!((desk.ends(), shown.last().map(|line| &line["trouble"])), (0, Some(&Value::from(""))));
+}
