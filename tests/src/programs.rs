@@ -387,7 +387,15 @@ impl Follower {
     /// # Panics
     /// When none is within [`PATIENCE`].
     pub fn until(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        self.within(PATIENCE, what, wanted)
+    }
+
+    /// [`until`](Self::until), for what takes its time.
+    ///
+    /// # Panics
+    /// When no line is as wanted in this time.
+    pub fn within(&mut self, patience: Duration, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + patience;
         while self.last.is_null() || !wanted(&self.last) {
             let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
                 panic!("the status never showed {what}; the last line was {}", self.last);

@@ -129,6 +129,20 @@ impl Recognizer for Faulty {
     fn finish(&mut self) -> Result<Belief, AsrError> {
         self.decode(Moment::Finish(self.start..self.end), |inner| inner.finish(), |_| true)
     }
+
+    fn save(&self) -> Result<Vec<u8>, AsrError> {
+        let positions = [self.start, self.end, self.decoded].map(|at| at.0.to_le_bytes());
+        Ok([positions.concat(), self.inner.save()?].concat())
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
+        self.faults.read();
+        let (positions, inner) = state.split_at_checked(24).unwrap_or_default();
+        let mut positions = positions.chunks(8).map(|bytes| bytes.try_into().map(u64::from_le_bytes));
+        let mut next = || SamplePos(positions.next().and_then(Result::ok).unwrap_or_default());
+        (self.start, self.end, self.decoded) = (next(), next(), next());
+        self.inner.restore(inner)
+    }
 }
 
 impl Drop for Faulty {
