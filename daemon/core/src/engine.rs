@@ -41,6 +41,17 @@ impl EngineInfo {
         elements.into_iter().map(|(dtype, n)| (dtype, n as f64 * 100.0 / total)).collect()
     }
 
+    /// Whether a worker with this can go on from a checkpoint of one with `other`: the
+    /// same model, precision and settings, wherever either of them runs.
+    pub fn goes_on_from(&self, other: &EngineInfo) -> bool {
+        let anywhere = |info: &EngineInfo| {
+            let mut info = EngineInfo { provider: String::new(), ..info.clone() };
+            info.graphs.iter_mut().for_each(|graph| graph.placement.clear());
+            info
+        };
+        anywhere(self) == anywhere(other)
+    }
+
     /// The operators that a GPU left to the processor, by kind; none where the
     /// processor is meant to have them all.
     pub fn left_on_cpu(&self) -> BTreeMap<String, u32> {

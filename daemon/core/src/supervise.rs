@@ -120,6 +120,11 @@ impl Ladder {
         &self.devices[self.at]
     }
 
+    /// No device is left to fall to.
+    pub fn is_last(&self) -> bool {
+        self.at + 1 == self.devices.len()
+    }
+
     /// Back to the first device, because a person asks again.
     pub fn reset(&mut self) {
         self.at = 0;
@@ -206,7 +211,7 @@ impl Ladder {
 
     fn down(&mut self, ending: &Ending, doing: Doing, now: Now) -> Next {
         self.deaths = 0;
-        if self.at + 1 < self.devices.len() {
+        if !self.is_last() {
             self.at += 1;
             self.put_off(now);
             return Next::Spawn;

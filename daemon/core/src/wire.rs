@@ -108,8 +108,9 @@ pub enum FromWorker {
 }
 
 /// Everything that a worker holds of a dictation when it has heard the audio before
-/// `at` and made every step that it allows. A worker with an equal [`EngineInfo`]
-/// that gets it, and the audio from `at` on, says exactly what this one says.
+/// `at` and made every step that it allows. A worker of the same
+/// recognizer ([`EngineInfo::goes_on_from`]) that gets it, and the audio from `at` on,
+/// says what this one says, to the letter on the same device.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The dictation this belongs to.

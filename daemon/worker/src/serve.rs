@@ -36,7 +36,7 @@ pub fn serve(from: &mut dyn Read, to: &mut dyn Write, stream: &mut Stream) -> Re
             }
             ToWorker::Begin { dictation, utterance, at, typed, checkpoint: None } => {
                 stream.begin(dictation, utterance, at, &typed);
-                Ok(())
+                stream.first_checkpoint(&mut say)
             }
             ToWorker::Audio { at, pcm } => stream.feed(at, &pcm, &mut say),
             ToWorker::Finish { at } => stream.finish(at, &mut say),

@@ -57,21 +57,37 @@ impl Stream {
         Ok(())
     }
 
+    /// Tells of the checkpoint before anything is heard: a worker that ends before the
+    /// next one costs no more than one that ends behind it.
+    ///
+    /// # Errors
+    /// What the model or the device said.
+    pub fn first_checkpoint(&mut self, out: Out<'_>) -> Result<(), AsrError> {
+        let Some(dictation) = self.dictation.take() else { return Ok(()) };
+        out(FromWorker::Checkpoint(self.held(&dictation)?));
+        self.dictation = Some(dictation);
+        Ok(())
+    }
+
     /// Tells of a checkpoint at the end of what was heard.
     pub(super) fn checkpoint(&mut self, dictation: &mut Dictation, out: Out<'_>) -> Result<(), AsrError> {
         // So that `benches/checkpoint` can tell its time from that of everything else.
         let _span = tracing::trace_span!("checkpoint").entered();
         dictation.checkpoint = dictation.end;
+        let checkpoint = self.held(dictation)?;
+        out(dictation.heard());
+        out(FromWorker::Checkpoint(checkpoint));
+        Ok(())
+    }
+
+    fn held(&self, dictation: &Dictation) -> Result<Checkpoint, AsrError> {
         let recognizer = match dictation.is_heard() {
             true => Some(Blob(self.recognizer.save()?)),
             false => None,
         };
         let vad = self.vad.as_ref().map(|vad| vad.save().map(Blob)).transpose()?;
-        let (id, at) = (dictation.id, dictation.end);
-        let state = state::write("stream", &Held { dictation: &*dictation, recognizer, vad })?;
-        out(dictation.heard());
-        out(FromWorker::Checkpoint(Checkpoint { dictation: id, at, state }));
-        Ok(())
+        let state = state::write("stream", &Held { dictation, recognizer, vad })?;
+        Ok(Checkpoint { dictation: dictation.id, at: dictation.end, state })
     }
 }
 

@@ -100,11 +100,11 @@ impl Session {
         if self.ladder.fell() {
             self.trouble.engine.clone_from(&self.watch.fell);
         }
-        if self.watch.made_by.as_ref() != Some(&info) {
+        if !self.watch.made_by.as_ref().is_some_and(|made_by| info.goes_on_from(made_by)) {
             // What another recognizer holds means nothing to this one.
             self.dictations.iter_mut().for_each(super::Dictation::forget_checkpoint);
-            self.watch.made_by = Some(info.clone());
         }
+        self.watch.made_by = Some(info.clone());
         self.watch.step = Duration::from_micros(u64::from(step));
         self.watch.behind_at_first = self.behind();
         self.trouble.speed = self.too_slow(&info).unwrap_or_default();
@@ -188,10 +188,10 @@ impl Session {
         let device = self.ladder.device().to_owned();
         let next = self.ladder.ended(ending, doing, now);
         let unread = ending.fault == Some(FaultKind::Protocol);
-        if (unread || self.ladder.deaths() > 1)
+        if (unread || self.ladder.deaths() > 1 && self.ladder.is_last())
             && let Some(front) = self.dictations.front_mut()
         {
-            // The checkpoint itself may be what it does not get over.
+            // The checkpoint itself may be what no device gets over.
             front.forget_checkpoint();
         }
         if device != self.ladder.device() {

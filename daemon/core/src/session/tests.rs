@@ -217,8 +217,11 @@ impl Bench {
             "lost" => self.event(Event::Microphone(self.capture, Microphone::Lost("unplugged".into()))),
             "ended" => self.event(Event::Microphone(self.capture, Microphone::Ended)),
             "ready" => {
-                let provider = if rest.is_empty() { "cpu" } else { rest };
-                let info = EngineInfo { provider: provider.into(), ..engine() };
+                let info = match rest {
+                    "" => EngineInfo { provider: "cpu".into(), ..engine() },
+                    "other" => EngineInfo { model: "other".into(), ..engine() },
+                    provider => EngineInfo { provider: provider.into(), ..engine() },
+                };
                 self.event(Event::Worker(FromWorker::Ready(info, 1000)));
             }
             "heard" => {

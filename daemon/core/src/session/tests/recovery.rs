@@ -32,13 +32,22 @@ fn audio_behind_the_checkpoint_is_kept_even_when_its_words_are_settled() {
 fn another_recognizer_begins_at_the_first_word_that_is_not_settled() {
     let talk = "ready · start · mic 2000 · think 500 one|two · checkpoint 600 · think 1500 two|three · crash";
     let all = "audio 0..500 · audio 500..1000 · audio 1000..1500 · audio 1500..2000";
-    check(&format!("{talk} · ready cuda:0"), &format!("begin 0 one two · {all}"));
+    check(&format!("{talk} · ready other"), &format!("begin 0 one two · {all}"));
+}
+
+#[test]
+fn the_same_recognizer_on_another_device_goes_on_at_the_checkpoint() {
+    let talk = "ready cuda:0 · start · mic 900 · think 500 one|two · checkpoint 600 · think 800 two|three";
+    check(&format!("{talk} · crash · ready"), "resume 600 · audio 600..900");
 }
 
 #[test]
 fn a_checkpoint_that_is_not_got_over_is_forgotten() {
-    let talk = "ready · start · mic 2000 · think 500 one|two · checkpoint 600 · crash · ready · crash";
-    check(&format!("{talk} · +2000 · ready"), "begin 0 one · audio 0..500");
+    let talk = "ready · start · mic 2000 · think 500 one|two · checkpoint 600 · crash · ready · crash · +2000 · ready";
+    check(talk, "resume 600 · audio 600..1100");
+    // Only where no other device is left that may get over it.
+    let fallen = format!("{talk} · crash · ready · crash · ready · crash");
+    check(&format!("{fallen} · +2000 · ready"), "begin 0 one · audio 0..500");
 }
 
 #[test]
