@@ -33,7 +33,7 @@ pub enum News {
 
 /// The sending end. Dropping it writes down what is queued, then ends the thread.
 pub struct Journal {
-    orders: Option<Sender<Order>>,
+    orders: Sender<Order>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -41,6 +41,7 @@ enum Order {
     Write(Entry),
     Keep(Place),
     Look,
+    End,
 }
 
 impl Journal {
@@ -57,7 +58,7 @@ impl Journal {
         };
         let thread = std::thread::Builder::new().name("journal".into()).spawn(run)?;
         drop(orders.send(Order::Look));
-        Ok(Self { orders: Some(orders), thread: Some(thread) })
+        Ok(Self { orders, thread: Some(thread) })
     }
 
     /// Queues an entry; returns at once.
@@ -71,8 +72,7 @@ impl Journal {
     }
 
     fn order(&self, order: Order) {
-        // The thread ends only after this end of the queue is dropped.
-        if self.orders.as_ref().is_some_and(|orders| orders.send(order).is_err()) {
+        if self.orders.send(order).is_err() {
             tracing::error!("the journal's thread is gone");
         }
     }
@@ -80,7 +80,8 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        self.orders.take();
+        // The thread has a sending end of its own, so the queue does not end by itself.
+        self.order(Order::End);
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the journal's thread panicked");
         }
@@ -100,7 +101,8 @@ struct Scribe {
 impl Scribe {
     fn run(mut self, queue: &Receiver<Order>) {
         let mut told = String::new();
-        loop {
+        let mut goes_on = true;
+        while goes_on {
             let first = match self.writer.due() {
                 Some(due) => queue.recv_timeout(due.saturating_duration_since(Instant::now())),
                 None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -109,10 +111,10 @@ impl Scribe {
             match first {
                 // Entries that came together are written together.
                 Ok(first) => {
-                    std::iter::once(first).chain(queue.try_iter()).for_each(|order| self.obey(order, now))
+                    let all = std::iter::once(first).chain(queue.try_iter());
+                    goes_on = all.fold(true, |goes_on, order| self.obey(order, now) && goes_on);
                 }
-                Err(RecvTimeoutError::Timeout) => self.writer.sync(now),
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(_) => self.writer.sync(now),
             }
             self.writer.flush(now);
             let trouble = self.writer.trouble();
@@ -123,7 +125,8 @@ impl Scribe {
         }
     }
 
-    fn obey(&mut self, order: Order, now: Instant) {
+    /// False when that was the last order.
+    fn obey(&mut self, order: Order, now: Instant) -> bool {
         match order {
             Order::Write(entry) => {
                 if self.writer.take(&entry, now) == writer::Outcome::Left {
@@ -132,20 +135,30 @@ impl Scribe {
             }
             Order::Keep(place) => self.writer.keep_in(place),
             Order::Look => self.look(),
+            Order::End => return false,
         }
+        true
     }
 
     /// Says what there is to give back, and waits for the end of it.
     fn look(&mut self) {
-        let left = leftover::all(&places(), SystemTime::now());
-        let newest = left.last().map(|leftover| leftover.path().to_path_buf());
-        (self.news)(News::Left(leftover::summary(&left)));
-        if let Some(path) = newest.filter(|path| self.watched.as_ref() != Some(path)) {
-            let again = self.again.clone();
+        let (mut summary, mut newest) = found();
+        if newest.is_some() && newest != self.watched {
+            let (path, again) = (newest.unwrap_or_default(), self.again.clone());
             if let Err(e) = crate::settings::watch(&path, move || drop(again.send(Order::Look))) {
                 tracing::debug!("{} is not watched: {e}", path.display());
             }
-            self.watched = Some(path);
+            // It can have been given back before it was watched.
+            (summary, newest) = found();
+            self.watched = newest.or(Some(path));
         }
+        (self.news)(News::Left(summary));
     }
+}
+
+/// What was left, as a sentence, and the newest of its files. They are held for that
+/// moment only, as `recover` takes what is held for a living daemon's.
+fn found() -> (String, Option<PathBuf>) {
+    let left = leftover::all(&places(), SystemTime::now());
+    (leftover::summary(&left), left.last().map(|leftover| leftover.path().to_path_buf()))
 }

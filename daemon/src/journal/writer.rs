@@ -6,9 +6,8 @@
 //! segments of what did, and never more than [`BOUND`]. At the bound the oldest audio
 //! stays and new audio is left out, and is told to be: text is still written.
 //!
-//! A write that fails costs the segment's rest. The next attempt is a segment of its
-//! own, a second later, which needs nothing of
-//! what could not be written.
+//! A write that fails costs the rest of the segment. The next attempt is a segment of
+//! its own, a second later, which begins with all that is owed by then.
 
 use super::Place;
 use super::folder::{create, prepare};
@@ -47,6 +46,8 @@ pub(super) struct Writer {
     bound: u64,
     full: bool,
     failed: Option<(Instant, String)>,
+    /// The log has it already.
+    warned: bool,
     /// Since when something is not on the disk.
     unsynced: Option<Instant>,
 }
@@ -84,6 +85,7 @@ impl Writer {
             bound: BOUND,
             full: false,
             failed: None,
+            warned: false,
             unsynced: None,
         }
     }
@@ -103,7 +105,7 @@ impl Writer {
             self.place = self.next.take().unwrap_or_else(|| self.place.clone());
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             self.name = format!("journal-{}-{}", since.as_millis(), std::process::id());
-            (self.made, self.failed, self.full) = (0, None, false);
+            (self.made, self.failed, self.full, self.warned) = (0, None, false, false);
         }
         if self.place.folder.is_some() {
             self.append(entry, now);
@@ -234,7 +236,9 @@ impl Writer {
     fn fail(&mut self, path: &Path, e: &io::Error, now: Instant) {
         let path = path.display().to_string();
         let why = if path.is_empty() { e.to_string() } else { format!("{path}: {e}") };
-        tracing::warn!("the recovery file cannot be written: {why}");
+        if !std::mem::replace(&mut self.warned, true) {
+            tracing::warn!("the recovery file cannot be written: {why}");
+        }
         self.failed = Some((now, why));
     }
 
