@@ -59,6 +59,8 @@ pub(super) struct Dictation {
     decoded: SamplePos,
     /// Where the next worker goes on, if it is the same recognizer.
     checkpoint: Option<Checkpoint>,
+    /// There was one that nobody may go on from.
+    void: bool,
     /// The worker says again what the one before it said.
     again: bool,
     /// Where audio was last left out up to, and how often in a row.
@@ -101,6 +103,7 @@ impl Dictation {
             heard_to: SamplePos(0),
             decoded: SamplePos(0),
             checkpoint: None,
+            void: false,
             again: false,
             skipped: (SamplePos(0), 0),
             told: Default::default(),
@@ -184,7 +187,12 @@ impl Dictation {
 
     /// The next worker begins at the first word that is not settled.
     pub(super) fn forget_checkpoint(&mut self) {
-        self.checkpoint = None;
+        self.void |= self.checkpoint.take().is_some();
+    }
+
+    /// Whether a checkpoint was forgotten since this was asked last.
+    pub(super) fn is_void(&mut self) -> bool {
+        std::mem::take(&mut self.void)
     }
 
     fn trim(&mut self) {

@@ -83,7 +83,9 @@ impl Session {
                 if !current.keep(&checkpoint) {
                     return self.broken("holds audio it was never sent", now, out);
                 }
-                let dictation = checkpoint.dictation;
+                let (dictation, past) = (checkpoint.dictation, current.news());
+                // Its worker may count utterances otherwise than the one before.
+                super::settled(past.map(|past| (dictation, past)), out);
                 let made = self.watch.made_by.clone().map(|engine| (engine, checkpoint));
                 out.push(Effect::Record(Entry::Checkpoint { dictation, made }));
             }

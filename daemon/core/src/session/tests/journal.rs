@@ -89,6 +89,8 @@ struct Run {
     typing: Vec<u64>,
     capture: u32,
     said: Range<u32>,
+    /// A worker died: many in a row would have the session leave audio out.
+    crashed: bool,
     journal: Vec<Entry>,
 }
 
@@ -96,7 +98,7 @@ impl Run {
     fn new() -> Run {
         let session = super::bench().session;
         let (worker, typing, journal) = (Ideal::default(), Vec::new(), Vec::new());
-        let mut run = Run { session, worker, typing, capture: 0, said: 0..0, journal };
+        let mut run = Run { session, worker, typing, capture: 0, said: 0..0, crashed: false, journal };
         run.event(Event::Worker(FromWorker::Ready(engine(), 1)));
         run
     }
@@ -157,11 +159,15 @@ impl Run {
                 self.worker(thought);
                 self.worker(Some(FromWorker::Finished { dictation }));
             }
+            13 if self.crashed => {}
             13 => {
+                self.crashed = true;
                 self.worker = Ideal::default();
                 self.event(Event::WorkerGone(supervise::Ending::killed("killed".into())));
                 self.event(Event::Worker(FromWorker::Ready(engine(), 1)));
             }
+            20 => self.event(Event::Away(Away::Lock)),
+            21 => self.event(Event::Away(Away::Unlock)),
             op => {
                 let Some(id) = self.typing.first().copied() else { return };
                 self.typing.remove(0);
@@ -217,7 +223,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
     #[test]
     fn wherever_a_daemon_ends_what_was_typed_and_what_is_given_back_is_all_that_was_said_once(
-        ops in prop::collection::vec(0u8..20, 0..60),
+        ops in prop::collection::vec(0u8..22, 0..60),
     ) {
         let mut run = Run::new();
         run.apply(0);
@@ -243,6 +249,15 @@ fn nothing_is_owed_once_the_last_word_is_typed() {
 #[test]
 fn what_was_cancelled_is_not_given_back() {
     let (bench, _) = run("ready · start · mic 1000 · think 500 hello|world · cancel");
+    assert!(ledger(&bench).is_empty(), "{:?}", bench.journal);
+}
+
+#[test]
+fn what_waits_until_the_screen_is_unlocked_is_given_back() {
+    let (bench, _) = run("ready · start · mic 1000 · away lock · +200 · ended · last 1000 a b · finished");
+    assert_eq!((ledger(&bench).untyped().as_str(), bench.window.as_str()), ("a b", ""));
+    let (bench, _) =
+        run("ready · start · mic 1000 · away lock · +200 · ended · last 1000 a b · finished · away unlock · typed");
     assert!(ledger(&bench).is_empty(), "{:?}", bench.journal);
 }
 
