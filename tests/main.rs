@@ -34,6 +34,8 @@ mod idle;
 mod last;
 // Another model while the daemon runs, and what becomes of it when that one is bad.
 mod model_use;
+// A daemon that is killed costs no word.
+mod journal;
 // No fault of a worker costs a word or types one twice.
 mod recovery;
 // What scripts/setup fetches is whole, or not there.

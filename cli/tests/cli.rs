@@ -408,7 +408,7 @@ fn echoing_daemon(folder: &Path) {
 }
 
 #[test]
-fn transcribe_becomes_the_daemons_program_beside_it_or_on_the_path() {
+fn what_needs_a_model_becomes_the_daemons_program_beside_it_or_on_the_path() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (beside, elsewhere) = (folder.path().join("beside"), folder.path().join("elsewhere"));
     let own = |place: &Path| {
@@ -421,6 +421,8 @@ fn transcribe_becomes_the_daemons_program_beside_it_or_on_the_path() {
     let args = ["transcribe", "--realtime", "-", "--model", "a folder", "--json", "--steps"];
     let expected = (42, "transcribe|--realtime|-|--model|a folder|--json|--steps|".to_owned(), String::new());
     assert_eq!(seen(Command::new(&with).args(args).env("PATH", "/nowhere").output().unwrap()), expected);
+    let recover = Command::new(&with).args(["recover", "--keep"]).env("PATH", "/nowhere").output().unwrap();
+    assert_eq!(seen(recover), (42, "recover|--keep|".to_owned(), String::new()));
     let path = format!("{}:/usr/bin:/bin", beside.display());
     assert_eq!(seen(Command::new(&without).args(args).env("PATH", path).output().unwrap()), expected);
     let (code, _, err) = seen(Command::new(&without).args(args).env("PATH", "/nowhere").output().unwrap());

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use swictation_asr::manifest::Manifest;
 use swictation_asr::vocab::Vocabulary;
 use swictation_core::config::Config;
+use swictation_core::journal::{Recovered, frame};
 use swictation_core::wire::{FromWorker, ToWorker, read_frame, write_frame};
 use swictation_daemon::audio::resample::Converter;
 use swictation_daemon::audio::wav::Recording;
@@ -29,6 +30,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("onnx", onnx),
     ("wav", wav),
     ("wire", wire),
+    ("journal", journal),
 ];
 
 /// `model.toml`, as the worker and as the store of models read it.
@@ -45,6 +47,23 @@ pub fn manifest(bytes: &[u8]) {
     }
     if let Ok(text) = str::from_utf8(bytes) {
         let _ = swictation_models::Manifest::parse(text);
+    }
+}
+
+/// A file of a journal, and the entry that the bytes are when their sum is right.
+pub fn journal(bytes: &[u8]) {
+    let mut file = frame::HEAD.to_vec();
+    file.extend((bytes.len() as u32).to_le_bytes());
+    file.extend(crc32fast::hash(bytes).to_le_bytes());
+    file.extend(bytes);
+    for file in [bytes, &file] {
+        let mut recovered = Recovered::default();
+        frame::read(file, &mut |entry| recovered.add(entry));
+        let untyped = recovered.untyped();
+        assert!(untyped.len() <= file.len(), "text comes from the file");
+        let stretches = recovered.stretches();
+        let samples: usize = stretches.iter().flat_map(|s| &s.audio).map(|(_, pcm)| pcm.len()).sum();
+        assert!(4 * samples <= file.len() * stretches.len().max(1), "audio comes from the file");
     }
 }
 
