@@ -31,6 +31,9 @@ _swictation() {
             swictation,quit)
                 cmd="swictation__subcmd__quit"
                 ;;
+            swictation,recover)
+                cmd="swictation__subcmd__recover"
+                ;;
             swictation,start)
                 cmd="swictation__subcmd__start"
                 ;;
@@ -60,6 +63,9 @@ _swictation() {
                 ;;
             swictation__subcmd__help,quit)
                 cmd="swictation__subcmd__help__subcmd__quit"
+                ;;
+            swictation__subcmd__help,recover)
+                cmd="swictation__subcmd__help__subcmd__recover"
                 ;;
             swictation__subcmd__help,start)
                 cmd="swictation__subcmd__help__subcmd__start"
@@ -152,7 +158,7 @@ _swictation() {
 
     case "${cmd}" in
         swictation)
-            opts="-h -V --help --version start stop toggle cancel status quit transcribe doctor model help"
+            opts="-h -V --help --version start stop toggle cancel status quit transcribe recover doctor model help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -194,7 +200,7 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__help)
-            opts="start stop toggle cancel status quit transcribe doctor model help"
+            opts="start stop toggle cancel status quit transcribe recover doctor model help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -362,6 +368,20 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__help__subcmd__quit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        swictation__subcmd__help__subcmd__recover)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -740,6 +760,20 @@ _swictation() {
             ;;
         swictation__subcmd__quit)
             opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        swictation__subcmd__recover)
+            opts="-h --keep --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
