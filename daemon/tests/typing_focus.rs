@@ -81,6 +81,9 @@ impl Desk {
     }
 }
 
+/// What a person does at a desk.
+type Act = fn(&Desk);
+
 fn insert(text: &str) -> Edit {
     Edit { erase: 0, insert: text.into() }
 }
@@ -209,7 +212,7 @@ fn a_hotkey_that_asks_for_the_cancel_does_not_keep_it_from_erasing() {
 #[test]
 fn what_was_typed_stays_when_somebody_came_in_between() {
     let Some(mut desk) = Desk::new() else { return };
-    let person: [(&str, fn(&Desk), &str); 3] = [
+    let person: [(&str, Act, &str); 3] = [
         (
             "typed",
             |desk| {
