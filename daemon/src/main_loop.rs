@@ -322,6 +322,7 @@ impl MainLoop {
                 // News of a killed one must not be taken for the next one's: no
                 // worker has the number 0.
                 Effect::Kill => self.worker = Numbered::default(),
+                Effect::Replaced(why) => tracing::warn!("{why}; it is replaced"),
                 Effect::SpawnCandidate(device) => {
                     // Without a change it is the same recognizer on a better device.
                     let recipe = self.change.as_ref().map(Change::recipe);

@@ -145,7 +145,8 @@ fn after_the_server_was_restarted_the_rest_is_typed_there() {
     let thread = spawn_with(open, move |report: Report| send.send(report).unwrap()).unwrap();
     let text = long();
     thread.send(1, insert(&text));
-    assert!(text.starts_with(&terminal.typed(&text[..100], PATIENCE).unwrap()));
+    let begun = terminal.typed(&text[..100], PATIENCE).unwrap();
+    assert!(text.starts_with(&begun), "{begun:?}");
     server.kill().unwrap();
     let report = reports.recv_timeout(PATIENCE).unwrap();
     assert!(report.result.is_err() && (90..text.len()).contains(&report.typed), "{report:?}");

@@ -25,6 +25,9 @@ _swictation() {
             swictation,help)
                 cmd="swictation__subcmd__help"
                 ;;
+            swictation,last)
+                cmd="swictation__subcmd__last"
+                ;;
             swictation,model)
                 cmd="swictation__subcmd__model"
                 ;;
@@ -57,6 +60,9 @@ _swictation() {
                 ;;
             swictation__subcmd__help,help)
                 cmd="swictation__subcmd__help__subcmd__help"
+                ;;
+            swictation__subcmd__help,last)
+                cmd="swictation__subcmd__help__subcmd__last"
                 ;;
             swictation__subcmd__help,model)
                 cmd="swictation__subcmd__help__subcmd__model"
@@ -158,7 +164,7 @@ _swictation() {
 
     case "${cmd}" in
         swictation)
-            opts="-h -V --help --version start stop toggle cancel status quit transcribe recover doctor model help"
+            opts="-h -V --help --version start stop toggle cancel last status quit transcribe doctor model help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -200,7 +206,7 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__help)
-            opts="start stop toggle cancel status quit transcribe recover doctor model help"
+            opts="start stop toggle cancel last status quit transcribe doctor model help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -242,6 +248,20 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        swictation__subcmd__help__subcmd__last)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -454,6 +474,20 @@ _swictation() {
         swictation__subcmd__help__subcmd__transcribe)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        swictation__subcmd__last)
+            opts="-h --untyped --copy --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

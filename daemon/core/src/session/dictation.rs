@@ -266,8 +266,12 @@ impl Dictation {
         (from, pcm)
     }
 
-    /// What stands in the text for audio that was left out.
-    pub(super) fn mark(&mut self) -> String {
+    /// What stands in the text for audio that was left out; none where it goes on a mark
+    /// that is there.
+    pub(super) fn mark(&mut self) -> Option<String> {
+        if self.skipped.1 > 0 {
+            return None;
+        }
         let at = self.utterance_start;
         let mark = Word {
             text: "[...]".into(),
@@ -277,7 +281,7 @@ impl Dictation {
             confidence: 0.0,
             tokens: Vec::new(),
         };
-        self.composer.word(&mark)
+        Some(self.composer.word(&mark))
     }
 
     /// There is nothing left to decode, and nothing more will come.

@@ -221,13 +221,12 @@ impl Session {
         let Some(front) = self.dictations.front_mut() else { return };
         let (from, pcm) = front.skip();
         let to = from + pcm.len() as u64;
-        let mark = front.mark();
+        let mark = front.mark().unwrap_or_default();
         let (seconds, at) = (pcm.len() as f64 / f64::from(SAMPLE_RATE), from.seconds());
         self.metrics.skipped_samples += pcm.len() as u64;
         self.trouble.speech = format!(
-            "{seconds:.1} s of speech, {at:.0} s after the start, could not be recognised and stand as {} in the text: \
-             they end the recognizer ({ending})",
-            mark.trim()
+            "{seconds:.1} s of speech, {at:.0} s after the start, could not be recognised and stand as [...] in the text: \
+             they end the recognizer ({ending})"
         );
         let (dictation, over) = (front.id, front.is_over());
         let past = front.news().map(|past| (dictation, past));
@@ -240,8 +239,8 @@ impl Session {
 
     /// A worker that breaks the protocol, or hangs, is ended; its end brings the next.
     pub(super) fn broken(&mut self, what: &str, now: Now, out: &mut Vec<Effect>) {
-        out.push(Effect::Kill);
         let ending = Ending::crashed(format!("swictation-worker {what}"));
+        out.extend([Effect::Kill, Effect::Replaced(ending.to_string())]);
         self.worker_gone(&ending, now, out);
     }
 
@@ -334,7 +333,7 @@ impl Session {
             Engine::Loading(device) => {
                 let message =
                     format!("swictation-worker has not loaded its model on {device} after {silent} s");
-                out.push(Effect::Kill);
+                out.extend([Effect::Kill, Effect::Replaced(message.clone())]);
                 self.worker_gone(&Ending::fault(FaultKind::Device, message), now, out);
             }
             _ => self.broken(&format!("has not answered for {silent} s"), now, out),

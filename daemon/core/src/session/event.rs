@@ -86,6 +86,8 @@ pub enum Effect {
     Spawn(String),
     /// End the current worker, whatever it does.
     Kill,
+    /// The current worker was ended for this reason, which belongs in the log.
+    Replaced(String),
     /// Start the candidate's worker on this device.
     SpawnCandidate(String),
     /// End the candidate, whatever it does.

@@ -31,6 +31,8 @@ struct Bench {
     halted: bool,
     /// Dictations that were cancelled, and whether their text is to be erased.
     took_back: Vec<bool>,
+    /// Where what can be taken back began or ended, each with the edits on their way.
+    watched: Vec<(bool, usize)>,
     /// A candidate's process runs.
     candidate: bool,
     /// Everything that was to be typed.
@@ -60,6 +62,7 @@ fn bench() -> Bench {
         typing: Vec::new(),
         halted: false,
         took_back: Vec::new(),
+        watched: Vec::new(),
         candidate: false,
         window: String::new(),
         arrived: String::new(),
@@ -133,6 +136,10 @@ impl Bench {
                     format!("type {:?}", edit.insert)
                 }
                 Effect::Skipped(Skipped { from, to, .. }) => format!("skip {}..{}", from.0 / 16, to.0 / 16),
+                Effect::Watch(dictating) => {
+                    self.watched.push((dictating, self.typing.len()));
+                    continue;
+                }
                 Effect::ResumeTyping => {
                     self.halted = false;
                     "resume".into()
@@ -151,8 +158,8 @@ impl Bench {
                 }
                 Effect::MaySleep => "may sleep".into(),
                 Effect::PrepareTypist
-                | Effect::Watch(_)
                 | Effect::Decoded(..)
+                | Effect::Replaced(_)
                 | Effect::Committed(..)
                 | Effect::Stepped(_)
                 | Effect::Publish => continue,

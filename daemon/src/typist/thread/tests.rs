@@ -26,9 +26,9 @@ impl Typist for Frail {
         self.name
     }
     fn take_back(&mut self, characters: usize) -> Result<(), String> {
-        for _ in 0..characters {
-            self.window.lock().unwrap().pop();
-        }
+        let mut window = self.window.lock().unwrap();
+        let left = window.chars().count() - characters;
+        *window = window.chars().take(left).collect();
         Ok(())
     }
     fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {

@@ -65,6 +65,7 @@ fn a_minute_after_the_dictation_its_text_is_left_to_the_person() {
         bench.now = bench.session.deadline().unwrap_or_default();
         bench.event(Event::Tick);
         bench.apply("refused");
+        assert!((bench.now - over).as_secs() <= 60, "it is given up some time");
     }
     assert_eq!((bench.now - over).as_secs(), 60);
     assert!(bench.session.trouble().contains("6 characters were not typed"), "{}", bench.session.trouble());
@@ -143,6 +144,16 @@ fn cancel_leaves_the_text_of_the_dictation_before_alone() {
     );
     bench.apply("+1000");
     assert_eq!(bench.typed_in_the_end(), "one two");
+}
+
+#[test]
+fn what_can_be_taken_back_begins_with_a_dictation_and_behind_the_text_of_the_one_before() {
+    let (bench, _) = run(&format!("{TALK} · typed · {END} · typed"));
+    assert_eq!(bench.watched, [(true, 0), (false, 1)]);
+    let (bench, _) = run(&format!("{TALK} · refused 1 · {END} · refused · start · mic 500 · think 500 new|"));
+    assert_eq!(bench.watched[2..], [(true, 0), (true, 1)], "the old text is sent before the second");
+    let (bench, _) = run("ready · toggle · mic 500 · toggle · toggle");
+    assert_eq!(bench.watched, [(true, 0)], "the first is still decoded, and a cancel ends both");
 }
 
 #[test]
