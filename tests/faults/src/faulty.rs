@@ -35,7 +35,11 @@ impl Faulty {
         gpu.as_ref().map_or(Ok(()), Gpu::load)?;
         let (start, end, decoded) = Default::default();
         let mut faulty = Self { inner, faults, gpu, start, end, decoded, broken: None };
-        faulty.suffer(&Moment::Load)?;
+        if let Err(error) = faulty.suffer(&Moment::Load) {
+            // Nothing is on the device yet, so the runtime has nothing to abort over.
+            faulty.gpu = None;
+            return Err(error);
+        }
         Ok(faulty)
     }
 
