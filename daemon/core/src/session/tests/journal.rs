@@ -256,8 +256,9 @@ fn what_was_cancelled_is_not_given_back() {
 fn what_waits_until_the_screen_is_unlocked_is_given_back() {
     let (bench, _) = run("ready · start · mic 1000 · away lock · +200 · ended · last 1000 a b · finished");
     assert_eq!((ledger(&bench).untyped().as_str(), bench.window.as_str()), ("a b", ""));
-    let (bench, _) =
-        run("ready · start · mic 1000 · away lock · +200 · ended · last 1000 a b · finished · away unlock · typed");
+    let (bench, _) = run(
+        "ready · start · mic 1000 · away lock · +200 · ended · last 1000 a b · finished · away unlock · typed",
+    );
     assert!(ledger(&bench).is_empty(), "{:?}", bench.journal);
 }
 
