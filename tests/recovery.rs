@@ -225,7 +225,11 @@ fn is_killed_every(model: Option<PathBuf>, pause: Duration) {
     let killed = killer.join().unwrap();
     assert!(killed >= 2, "{killed}");
     desk.is_well();
-    assert!(desk.ends() - before >= killed);
+    // The last one may have been killed a moment ago, and nobody tells when it is counted.
+    let deadline = Instant::now() + PATIENCE;
+    while desk.ends() - before < killed {
+        assert!(Instant::now() < deadline, "{killed} were killed");
+    }
 }
 
 #[test]

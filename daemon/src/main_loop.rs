@@ -120,7 +120,7 @@ impl MainLoop {
     /// Puts the parts together; nothing happens before [`MainLoop::run`].
     pub fn new(parts: Parts, channel: (Sender<Wake>, Receiver<Wake>)) -> Self {
         Self {
-            session: Session::new(taste(&parts.config)),
+            session: Session::new(session::Taste { impatient: parts.once, ..taste(&parts.config) }),
             parts,
             origin: Instant::now(),
             wakes: channel.0,

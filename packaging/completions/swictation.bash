@@ -164,7 +164,7 @@ _swictation() {
 
     case "${cmd}" in
         swictation)
-            opts="-h -V --help --version start stop toggle cancel last status quit transcribe doctor model help"
+            opts="-h -V --help --version start stop toggle cancel last status quit transcribe recover doctor model help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -206,7 +206,7 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__help)
-            opts="start stop toggle cancel last status quit transcribe doctor model help"
+            opts="start stop toggle cancel last status quit transcribe recover doctor model help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -155,6 +155,7 @@ impl Config {
             unload_after: (self.unload_seconds > 0)
                 .then(|| Duration::from_secs(u64::from(self.unload_seconds))),
             smaller: None,
+            impatient: false,
         }
     }
 

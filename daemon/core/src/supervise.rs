@@ -103,6 +103,8 @@ pub struct Ladder {
     deaths: u32,
     kills: u32,
     rounds: u32,
+    /// Rounds after which nobody waits any more.
+    longest: u32,
     /// When a better device is tried again, and how long the pause before that was.
     back: Option<(Now, Duration)>,
 }
@@ -112,7 +114,12 @@ impl Ladder {
     pub fn new(devices: Vec<String>) -> Self {
         let devices = if devices.is_empty() { vec!["cpu".to_owned()] } else { devices };
         let hopeful = vec![false; devices.len()];
-        Self { devices, at: 0, hopeful, deaths: 0, kills: 0, rounds: 0, back: None }
+        Self { devices, at: 0, hopeful, deaths: 0, kills: 0, rounds: 0, longest: ROUNDS, back: None }
+    }
+
+    /// One that gives up when every device has failed once: whoever asks waits for an end.
+    pub fn impatient(self) -> Self {
+        Self { longest: 0, ..self }
     }
 
     /// The device of the next worker.
@@ -222,7 +229,7 @@ impl Ladder {
         self.rounds += 1;
         // What never worked, and says so, does not get better by waiting.
         let hopeless = ending.fault == Some(FaultKind::Device) && !self.hopeful.contains(&true);
-        if hopeless || self.rounds > ROUNDS {
+        if hopeless || self.rounds > self.longest {
             return Next::GiveUp(format!("no device works; the last error was: {}", ending.message));
         }
         self.at = 0;
@@ -350,6 +357,13 @@ mod tests {
         assert!(why.contains("signal 11"), "{why}");
         assert!((10..60).contains(&starts), "{starts}");
         assert!((60..900).contains(&(now - NOW).as_secs()), "{now:?}");
+    }
+
+    #[test]
+    fn whoever_waits_for_an_end_has_it_when_every_device_has_failed_once() {
+        let mut ladder = Ladder::new(vec!["cpu".into()]).impatient();
+        let ends: Vec<Next> = (0..3).map(|_| ladder.ended(&crash(), Loading, NOW)).collect();
+        assert!(matches!(ends[..], [Next::Spawn, Next::Wait(_), Next::GiveUp(_)]), "{ends:?}");
     }
 
     #[test]

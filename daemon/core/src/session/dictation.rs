@@ -64,7 +64,7 @@ pub(super) struct Dictation {
     /// The worker says again what the one before it said.
     again: bool,
     /// Where audio was last left out up to, and how often in a row.
-    skipped: (SamplePos, u32),
+    skipped: Option<(SamplePos, u32)>,
     /// What [`Dictation::news`] told last: the utterance, its start, its words.
     told: (UtteranceId, SamplePos, usize),
 }
@@ -105,7 +105,7 @@ impl Dictation {
             checkpoint: None,
             void: false,
             again: false,
-            skipped: (SamplePos(0), 0),
+            skipped: None,
             told: Default::default(),
         }
     }
@@ -254,13 +254,13 @@ impl Dictation {
     /// sent it, and further each time that was not enough. Its first sample, and it.
     pub(super) fn skip(&mut self) -> (SamplePos, Vec<f32>) {
         let from = self.utterance_start;
-        self.skipped.1 = if self.skipped.0 == from { self.skipped.1 + 1 } else { 0 };
-        let further = PIECE * (1 << self.skipped.1.min(6)) - PIECE;
+        let before = self.skipped.filter(|(to, _)| *to == from).map_or(0, |(_, times)| times + 1);
+        let further = PIECE * (1 << before.min(6)) - PIECE;
         let to = (self.sent_to.max(from) + further).min(self.tape.end());
         let pcm = self.tape.slice(from, to);
         self.forget_checkpoint();
         self.close_utterance(to);
-        self.skipped.0 = to;
+        self.skipped = Some((to, before));
         (self.sent_to, self.heard_to, self.decoded) = (to, to, self.decoded.max(to));
         self.trim();
         (from, pcm)
@@ -269,7 +269,7 @@ impl Dictation {
     /// What stands in the text for audio that was left out; none where it goes on a mark
     /// that is there.
     pub(super) fn mark(&mut self) -> Option<String> {
-        if self.skipped.1 > 0 {
+        if self.skipped.is_some_and(|(_, before)| before > 0) {
             return None;
         }
         let at = self.utterance_start;

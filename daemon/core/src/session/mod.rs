@@ -60,6 +60,8 @@ pub struct Taste {
     pub unload_after: Option<Duration>,
     /// A model that asks less of the machine than the one in use, where there is one.
     pub smaller: Option<String>,
+    /// Whoever asks waits for an end, and has it when every device has failed once.
+    pub impatient: bool,
 }
 
 /// The owner of all state.
@@ -106,11 +108,16 @@ struct Troubles {
     leftover: String,
 }
 
+fn ladder(taste: &Taste) -> Ladder {
+    let ladder = Ladder::new(taste.devices.clone());
+    if taste.impatient { ladder.impatient() } else { ladder }
+}
+
 impl Session {
     /// A session without an engine; [`Session::boot`] asks for one.
     pub fn new(taste: Taste) -> Self {
         Self {
-            ladder: Ladder::new(taste.devices.clone()),
+            ladder: ladder(&taste),
             taste,
             watch: Watch::default(),
             sound: Sound::default(),
@@ -246,7 +253,7 @@ impl Session {
     /// A new taste from now on; the devices are used by the next worker.
     pub fn retaste(&mut self, taste: Taste) {
         if self.taste.devices != taste.devices {
-            self.ladder = Ladder::new(taste.devices.clone());
+            self.ladder = ladder(&taste);
         }
         self.taste = taste;
     }

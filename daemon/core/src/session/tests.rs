@@ -53,6 +53,7 @@ fn bench() -> Bench {
         devices: vec!["cuda:0".into(), "cpu".into()],
         unload_after: None,
         smaller: None,
+        impatient: false,
     };
     let mut bench = Bench {
         session: Session::new(taste),

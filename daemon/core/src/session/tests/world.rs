@@ -44,6 +44,7 @@ impl World {
             devices: vec!["cpu".into()],
             unload_after: Some(Duration::from_secs(30)),
             smaller: None,
+            impatient: false,
         };
         let mut world = World {
             session: Session::new(taste),
