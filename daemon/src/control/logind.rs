@@ -184,7 +184,9 @@ impl<F: Fn(Away)> Watch<F> {
         let body = message.body();
         match header.member().map(|member| member.as_str()) {
             Some("NameOwnerChanged") => {
-                if body.deserialize().is_ok_and(|(_, _, owner): (String, String, String)| !owner.is_empty()) {
+                let changed: Result<(String, String, String), _> = body.deserialize();
+                let comes = changed.is_ok_and(|(_, _, owner)| !owner.is_empty());
+                if comes {
                     self.begin().await;
                 }
             }

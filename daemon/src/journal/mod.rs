@@ -54,7 +54,8 @@ impl Journal {
         let (orders, queue) = mpsc::channel();
         let again = orders.clone();
         let run = move || {
-            Scribe { writer: Writer::new(place), news: Box::new(news), again, watched: None }.run(&queue)
+            Scribe { writer: Writer::new(place), news: Box::new(news), again, watched: None, ended: false }
+                .run(&queue)
         };
         let thread = std::thread::Builder::new().name("journal".into()).spawn(run)?;
         drop(orders.send(Order::Look));
@@ -96,13 +97,14 @@ struct Scribe {
     again: Sender<Order>,
     /// A file whose end is waited for.
     watched: Option<PathBuf>,
+    /// The last order has come.
+    ended: bool,
 }
 
 impl Scribe {
     fn run(mut self, queue: &Receiver<Order>) {
         let mut told = String::new();
-        let mut goes_on = true;
-        while goes_on {
+        while !self.ended {
             let first = match self.writer.due() {
                 Some(due) => queue.recv_timeout(due.saturating_duration_since(Instant::now())),
                 None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -111,8 +113,7 @@ impl Scribe {
             match first {
                 // Entries that came together are written together.
                 Ok(first) => {
-                    let all = std::iter::once(first).chain(queue.try_iter());
-                    goes_on = all.fold(true, |goes_on, order| self.obey(order, now) && goes_on);
+                    std::iter::once(first).chain(queue.try_iter()).for_each(|order| self.obey(order, now));
                 }
                 Err(_) => self.writer.sync(now),
             }
@@ -125,8 +126,7 @@ impl Scribe {
         }
     }
 
-    /// False when that was the last order.
-    fn obey(&mut self, order: Order, now: Instant) -> bool {
+    fn obey(&mut self, order: Order, now: Instant) {
         match order {
             Order::Write(entry) => {
                 if self.writer.take(&entry, now) == writer::Outcome::Left {
@@ -135,9 +135,8 @@ impl Scribe {
             }
             Order::Keep(place) => self.writer.keep_in(place),
             Order::Look => self.look(),
-            Order::End => return false,
+            Order::End => self.ended = true,
         }
-        true
     }
 
     /// Says what there is to give back, and waits for the end of it.
