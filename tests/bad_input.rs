@@ -223,7 +223,7 @@ fn without_a_display_the_text_is_kept_and_the_status_says_why() {
     status.until("an engine", |line| line["engine"]["state"] == "ready");
     verb(&bus, &home, &["start"]);
     let kept =
-        format!("{} characters are kept and typed with the next words", text.trim_end().chars().count());
+        format!("{} characters are kept and typed as soon as that works", text.trim_end().chars().count());
     let trouble = status.trouble(&kept);
     assert_says(&trouble, &["nothing here can type", "x11", "DISPLAY"]);
     status.state("idle");

@@ -238,7 +238,8 @@ fn no_registry_is_spoken_of(source: &Source) -> Vec<String> {
 }
 
 fn only_programs_print(source: &Source) -> Vec<String> {
-    let may = source.is_test() || source.path.contains("/examples/") || source.path.starts_with("tests/");
+    let measures = source.path.contains("/examples/") || source.path.contains("/benches/");
+    let may = source.is_test() || measures || source.path.starts_with("tests/");
     if !source.is_rust() || may || ["main.rs", "transcript.rs"].contains(&source.name()) {
         return Vec::new();
     }
