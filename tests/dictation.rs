@@ -82,7 +82,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// Words that are missing, too many or other ones, for each word of the reference.
-fn word_error_rate(reference: &str, heard: &str) -> f64 {
+pub(crate) fn word_error_rate(reference: &str, heard: &str) -> f64 {
     let (reference, heard) = (words(reference), words(heard));
     let mut row: Vec<usize> = (0..=heard.len()).collect();
     for (i, wanted) in reference.iter().enumerate() {

@@ -32,6 +32,8 @@ mod import;
 mod idle;
 // What could not be typed is kept, offered and copied, and a cancel takes back.
 mod last;
+// A microphone that goes away, changes or is muted.
+mod microphone;
 // Another model while the daemon runs, and what becomes of it when that one is bad.
 mod model_use;
 // A daemon that is killed costs no word.

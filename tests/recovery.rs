@@ -275,6 +275,30 @@ fn a_gpu_that_failed_hands_over_to_the_processor_and_has_the_work_back_when_nobo
     });
 }
 
+/// What a dictation needs is loaded while it runs, and what nobody needs takes no memory.
+fn is_unloaded_and_comes_back(model: Option<PathBuf>) {
+    let Some(folder) = model.clone() else { return };
+    let Some(mut desk) = Desk::new(model, "cpu", "absent", "") else { return };
+    desk.home.configure(&format!("model = {folder:?}\ndevice = \"cpu\"\nunload_seconds = 1\n"));
+    for _ in 0..2 {
+        desk.status.until("no engine", |line| line["engine"]["state"] == "absent");
+        // It was told to end; its memory is back when it has.
+        let deadline = Instant::now() + PATIENCE;
+        while !workers(desk.daemon.pid()).is_empty() {
+            assert!(Instant::now() < deadline, "the process of the worker is still there");
+            std::thread::yield_now();
+        }
+        desk.types_the_same_with("");
+    }
+    assert_eq!(desk.ends(), 0);
+}
+
+#[test]
+fn a_model_that_nobody_needs_is_unloaded_and_the_next_dictation_loses_no_word() {
+    is_unloaded_and_comes_back(nemo());
+    is_unloaded_and_comes_back(moonshine());
+}
+
 fn words(text: &str) -> Vec<String> {
     let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect()

@@ -109,6 +109,15 @@ fn audio_that_ends_every_worker_is_skipped_on_the_last_device_and_the_rest_goes_
 }
 
 #[test]
+fn to_hear_again_what_was_heard_before_is_no_progress() {
+    let talk = "ready · start · mic 800 · heard 300";
+    let die = " · crash · +2000 · ready · heard 300".repeat(5);
+    let (bench, done) = run(&format!("{talk}{die} · crash"));
+    assert!(done.starts_with("skip 0.."), "{done}");
+    assert_eq!(bench.window, "[...]");
+}
+
+#[test]
 fn what_still_ends_every_worker_is_skipped_in_ever_longer_pieces() {
     let mut bench = run("ready · start · mic 30000").0;
     for _ in 0..100 {
