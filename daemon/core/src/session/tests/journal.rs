@@ -247,6 +247,12 @@ fn nothing_is_owed_once_the_last_word_is_typed() {
 }
 
 #[test]
+fn audio_that_is_settled_without_a_word_is_not_owed() {
+    let (bench, _) = run("ready · start · mic 2000 · heard 1500 1400");
+    assert_eq!(ledger(&bench).owed()[0].needed(), SamplePos(samples_in_ms(1400)));
+}
+
+#[test]
 fn what_was_cancelled_is_not_given_back() {
     let (bench, _) = run("ready · start · mic 1000 · think 500 hello|world · cancel");
     assert!(ledger(&bench).is_empty(), "{:?}", bench.journal);

@@ -69,15 +69,15 @@ fn a_worker_that_holds_what_it_was_never_sent_is_replaced() {
 
 #[test]
 fn a_worker_that_owes_an_answer_for_too_long_is_replaced_and_one_that_owes_none_is_not() {
-    check("ready · start · mic 500 · +4999", "");
-    check("ready · start · mic 500 · +5000", "kill · spawn cuda:0");
-    check("ready · start · mic 500 · +4000 · heard 300 · +4999", "");
+    check("ready · start · mic 500 · +9999", "");
+    check("ready · start · mic 500 · +10000", "kill · spawn cuda:0");
+    check("ready · start · mic 500 · +9000 · heard 300 · +9999", "");
     check("ready · start · mic 500 · heard 500 · +600000", "");
     check("ready · +600000", "");
-    check("ready · start · mic 500 · heard 500 · stop · +200 · ended · +5000", "kill · spawn cuda:0");
-    let twice = "ready · start · mic 500 · +5000 · ready";
-    check(&format!("{twice} · +9999"), "");
-    check(&format!("{twice} · +10000"), "kill");
+    check("ready · start · mic 500 · heard 500 · stop · +200 · ended · +10000", "kill · spawn cuda:0");
+    let twice = "ready · start · mic 500 · +10000 · ready";
+    check(&format!("{twice} · +19999"), "");
+    check(&format!("{twice} · +20000"), "kill");
 }
 
 #[test]
