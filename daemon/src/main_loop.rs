@@ -7,14 +7,16 @@
 //! dictation; that is the session's.
 
 mod change;
+mod kept;
 mod last;
+mod show;
 
 use crate::audio::{AudioEvent, Capture};
 use crate::clipboard::Clipboard;
-use crate::control::dbus::{self, Bus, BusError, Published};
+use crate::control::dbus::{self, Bus, BusError};
 use crate::control::logind::Logind;
 use crate::control::notify;
-use crate::gpu::{self, Nvml};
+use crate::gpu::Nvml;
 use crate::journal::{Journal, News as Kept};
 use crate::transcript::Transcript;
 use crate::typist::thread::{Report, TypistThread};
@@ -24,9 +26,9 @@ use change::Change;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
-use swictation_control::{Engine, EngineState, State, exit};
+use swictation_control::exit;
 use swictation_core::Now;
 use swictation_core::config::Config;
 use swictation_core::journal::Stretch;
@@ -237,7 +239,7 @@ impl MainLoop {
             dbus::Command::Cancel => Command::Cancel,
             dbus::Command::Quit => {
                 self.end(exit::OK);
-                return drop(request.reply.send(Ok(state(self.session.state()))));
+                return drop(request.reply.send(Ok(show::state(self.session.state()))));
             }
             dbus::Command::UseModel(name) => return self.use_model(name, request.reply),
             dbus::Command::Last(pipe, untyped) => return self.write_last(pipe, untyped, request.reply),
@@ -248,7 +250,7 @@ impl MainLoop {
             return;
         }
         self.handle(Event::Called(command, request.made));
-        drop(request.reply.send(Ok(state(self.session.state()))));
+        drop(request.reply.send(Ok(show::state(self.session.state()))));
     }
 
     /// Ends the program once everything captured is typed; asked twice, at once.
@@ -382,34 +384,6 @@ impl MainLoop {
         self.captures.insert(capture, Capture::start(source, tell));
     }
 
-    /// Goes on with a dictation that an earlier daemon began, whose rest is there already.
-    fn resume(&mut self, stretch: Stretch) {
-        let mut effects = Vec::new();
-        self.session.resume(stretch.owed, self.now(), &mut effects);
-        let captures = effects.iter().find_map(|effect| match effect {
-            Effect::OpenMicrophone(capture) => Some(*capture),
-            _ => None,
-        });
-        effects.retain(|effect| !matches!(effect, Effect::OpenMicrophone(_)));
-        self.perform(&mut effects);
-        let Some(capture) = captures else { return };
-        for (dropped, pcm) in stretch.audio {
-            let captured = self.now();
-            self.handle(Event::Microphone(capture, Microphone::Block { pcm, captured, dropped }));
-        }
-        self.handle(Event::Microphone(capture, Microphone::Ended));
-    }
-
-    /// What becomes of a dictation if the daemon ends, and what became of an earlier one.
-    fn kept(&mut self, news: Kept) {
-        let mut effects = Vec::new();
-        match news {
-            Kept::Trouble(trouble) => self.session.journal_trouble(trouble, &mut effects),
-            Kept::Left(trouble) => self.session.leftover_trouble(trouble, &mut effects),
-        }
-        self.perform(&mut effects);
-    }
-
     fn spawn(&mut self, recipe: &Recipe, device: &str) -> Numbered {
         self.workers += 1;
         let (wakes, number) = (self.wakes.clone(), self.workers);
@@ -463,40 +437,6 @@ impl MainLoop {
             self.ended = Some(code);
         }
     }
-
-    fn publish(&mut self) {
-        let engine = self.session.engine().clone();
-        if let session::Engine::Ready(_) = engine {
-            self.dictating_since.get_or_insert_with(Instant::now);
-        }
-        let state = state(self.session.state());
-        notify::status(state.as_str());
-        self.show_metrics();
-        if let session::Engine::Failed(why) = &engine
-            && self.parts.once
-        {
-            self.fail(exit::MODEL, why);
-        }
-        if let Some(bus) = &self.parts.bus {
-            bus.publish(Published {
-                state,
-                engine: shown(&engine, &self.parts.recipe),
-                trouble: self.session.trouble(),
-                typist: self.typist.to_owned(),
-            });
-        }
-    }
-
-    fn show_metrics(&mut self) {
-        let Ok(mut shown) = serde_json::to_value(self.session.metrics().snapshot()) else { return };
-        if let session::Engine::Ready(info) = self.session.engine()
-            && info.provider.starts_with("cuda")
-        {
-            let nvml = self.nvml.get_or_insert_with(|| Nvml::init().ok());
-            shown["gpu"] = gpu::snapshot(nvml.as_ref(), &info.provider).unwrap_or_default();
-        }
-        *self.parts.metrics.lock().unwrap_or_else(PoisonError::into_inner) = shown.to_string();
-    }
 }
 
 /// What the session needs of a configuration, and of the models that are installed.
@@ -508,38 +448,6 @@ fn taste(config: &Config) -> session::Taste {
 fn typed(report: Report) -> Event {
     let Report { id, result, typed, .. } = report;
     Event::Typed(id, result.map_err(|why| session::Untyped { typed, why }))
-}
-
-fn state(published: session::Published) -> State {
-    match published {
-        session::Published::Idle => State::Idle,
-        session::Published::Starting => State::Starting,
-        session::Published::Listening => State::Listening,
-        session::Published::Speaking => State::Speaking,
-        session::Published::Finishing => State::Finishing,
-    }
-}
-
-fn shown(engine: &session::Engine, recipe: &Recipe) -> Engine {
-    match engine {
-        session::Engine::Waiting(_) | session::Engine::Unloaded => Engine::default(),
-        session::Engine::Loading(_) => Engine { state: EngineState::Loading, ..Engine::default() },
-        session::Engine::Failed(_) => Engine { state: EngineState::Failed, ..Engine::default() },
-        session::Engine::Ready(info) => Engine {
-            state: EngineState::Ready,
-            model: info.model.clone(),
-            family: info.family.clone(),
-            provider: info.provider.clone(),
-            precision: info.precision.clone(),
-            weights: info.weight_shares(),
-            on_cpu: info.left_on_cpu(),
-            runtime: info.runtime.clone(),
-            context_seconds: f64::from(info.context_seconds),
-            chunk_ms: info.chunk_ms,
-            latency_ms: info.latency_ms.unwrap_or(0),
-            folder: recipe.model.display().to_string(),
-        },
-    }
 }
 
 /// The channel that all other threads hold the sending end of.

@@ -157,7 +157,7 @@ impl MainLoop {
     fn keep(&mut self, name: &str, reply: Reply) {
         let file = self.parts.config_file.as_deref();
         let kept = file.map_or(Ok(()), |file| settings::choose_model(file, name));
-        let state = super::state(self.session.state());
+        let state = super::show::state(self.session.state());
         drop(reply.send(kept.map(|()| state).map_err(|why| {
             Refused::Configuration(format!("{name} is in use, but only until this daemon ends: {why}"))
         })));

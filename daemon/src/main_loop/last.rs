@@ -16,7 +16,7 @@ impl MainLoop {
             true => pipe.write(&self.session.untyped_text()),
             false => pipe.write(self.session.last_text()),
         };
-        let state = super::state(self.session.state());
+        let state = super::show::state(self.session.state());
         drop(reply.send(written.map(|()| state).map_err(Refused::Failed)));
     }
 
@@ -53,7 +53,7 @@ impl MainLoop {
             self.session.text_was_copied(&text, &mut effects);
             self.perform(&mut effects);
         }
-        let state = super::state(self.session.state());
+        let state = super::show::state(self.session.state());
         drop(reply.send(result.map(|()| state).map_err(Refused::Typing)));
     }
 }

@@ -21,6 +21,7 @@ mod event;
 mod microphone;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod typing;
 
 use crate::Now;
@@ -41,6 +42,7 @@ pub use event::{Command, Effect, Engine, Event, Microphone, Published, Skipped};
 use microphone::Sound;
 use std::collections::VecDeque;
 use std::time::Duration;
+use trouble::Troubles;
 use typing::Typing;
 pub use typing::Untyped;
 
@@ -85,27 +87,6 @@ pub struct Session {
     metrics: Metrics,
     trouble: Troubles,
     shown: Option<(Published, Engine, String)>,
-}
-
-/// One line for each thing that can be wrong at a time.
-#[derive(Clone, Debug, Default)]
-struct Troubles {
-    microphone: String,
-    engine: String,
-    /// The engine works and is too slow.
-    speed: String,
-    /// The text is behind what is said.
-    behind: String,
-    /// Speech that no worker gets over.
-    speech: String,
-    typing: String,
-    configuration: String,
-    /// A model that was asked for is not in use.
-    model: String,
-    /// What is dictated now would not outlive the daemon.
-    journal: String,
-    /// A daemon before this one has left something that was not typed.
-    leftover: String,
 }
 
 fn ladder(taste: &Taste) -> Ladder {
@@ -188,54 +169,9 @@ impl Session {
         &self.engine
     }
 
-    /// What is wrong, one sentence each; empty when all is well.
-    pub fn trouble(&self) -> String {
-        let all = [
-            &self.trouble.configuration,
-            &self.trouble.model,
-            &self.trouble.engine,
-            &self.trouble.speed,
-            &self.trouble.behind,
-            &self.trouble.speech,
-            &self.trouble.microphone,
-            &self.trouble.typing,
-            &self.trouble.journal,
-            &self.trouble.leftover,
-        ];
-        all.into_iter().filter(|t| !t.is_empty()).cloned().collect::<Vec<_>>().join("; ")
-    }
-
     /// Latency and counters.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
-    }
-
-    /// Says that the configuration on disk is wrong, or with an empty text that
-    /// it is right again.
-    pub fn configuration_trouble(&mut self, text: String, out: &mut Vec<Effect>) {
-        self.trouble.configuration = text;
-        self.publish(out);
-    }
-
-    /// Says that a model somebody asked for is not in use, until the next dictation
-    /// or with an empty text.
-    pub fn model_trouble(&mut self, text: String, out: &mut Vec<Effect>) {
-        self.trouble.model = text;
-        self.publish(out);
-    }
-
-    /// Says that what is dictated would not outlive the daemon, or with an empty text
-    /// that it would again.
-    pub fn journal_trouble(&mut self, text: String, out: &mut Vec<Effect>) {
-        self.trouble.journal = text;
-        self.publish(out);
-    }
-
-    /// Says that a daemon before this one has left something that was not typed, until
-    /// the next dictation or with an empty text.
-    pub fn leftover_trouble(&mut self, text: String, out: &mut Vec<Effect>) {
-        self.trouble.leftover = text;
-        self.publish(out);
     }
 
     /// Starts with a dictation that a daemon before this one began, as far as it came;
