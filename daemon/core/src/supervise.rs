@@ -141,6 +141,11 @@ impl Ladder {
 
     /// A worker is ready on the current device.
     pub fn ready(&mut self) {
+        self.hope();
+    }
+
+    /// The current device may work another time.
+    pub fn hope(&mut self) {
         self.hopeful[self.at] = true;
     }
 
@@ -170,7 +175,7 @@ impl Ladder {
             Some(FaultKind::Model | FaultKind::Runtime) => Next::GiveUp(ending.message.clone()),
             Some(FaultKind::Device) if doing == Doing::Loading => self.down(ending, doing, now),
             Some(FaultKind::Memory) if doing == Doing::Loading => {
-                self.hopeful[self.at] = true;
+                self.hope();
                 self.down(ending, doing, now)
             }
             // A context that broke in mid-run breaks nothing in a fresh process, and one that

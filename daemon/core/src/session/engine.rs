@@ -25,9 +25,9 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// machine of two cores and a load of five had workers replaced that did nothing wrong.
 const STEPS: u32 = 200;
 
-/// How long a worker may load. It doubles with each one that was ended for it, as a
-/// slow disk is the quicker the second time.
-const LOADING: Duration = Duration::from_secs(60);
+/// How long a worker may load: gigabytes from a slow disk with their sums take a minute.
+/// It doubles with each one that was ended for it, as the disk is the quicker then.
+const LOADING: Duration = Duration::from_secs(120);
 
 /// The text is said to fall behind from here on. A file is read up to 4 s ahead.
 const BEHIND: u64 = 6;
@@ -330,11 +330,13 @@ impl Session {
         let silent = self.watch.owes.map_or(Duration::ZERO, |since| now - since).as_secs();
         self.watch.hangs += 1;
         match &self.engine {
-            // A device on which loading never ends is no better the next time.
+            // A device on which loading does not end is left for another one, and tried
+            // again when nobody waits: it may only have been slow.
             Engine::Loading(device) => {
                 let message =
                     format!("swictation-worker has not loaded its model on {device} after {silent} s");
                 out.extend([Effect::Kill, Effect::Replaced(message.clone())]);
+                self.ladder.hope();
                 self.worker_gone(&Ending::fault(FaultKind::Device, message), now, out);
             }
             _ => self.broken(&format!("has not answered for {silent} s"), now, out),

@@ -82,9 +82,12 @@ fn a_worker_that_owes_an_answer_for_too_long_is_replaced_and_one_that_owes_none_
 
 #[test]
 fn a_worker_that_loads_for_ever_makes_room_for_the_next_device() {
-    check("start · mic 500 · +59999", "");
-    check("start · mic 500 · +60000", "kill · spawn cpu");
-    check("start · mic 500 · +60000 · ready", "begin 0 · audio 0..500");
+    check("start · mic 500 · +119999", "");
+    let slow = "start · mic 500 · +120000";
+    check(slow, "kill · spawn cpu");
+    check(&format!("{slow} · ready"), "begin 0 · audio 0..500");
+    let idle = "ready · heard 500 · stop · +200 · ended · last 500 a · finished";
+    check(&format!("{slow} · {idle} · +60000"), "try cuda:0");
 }
 
 #[test]
