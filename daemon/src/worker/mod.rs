@@ -212,14 +212,15 @@ fn write(queue: &Receiver<ToWorker>, to: ChildStdin) {
 
 fn read(from: ChildStdout, child: &Mutex<Child>, on_news: &dyn Fn(News)) {
     let mut from = BufReader::new(from);
-    let mut fault = None;
+    let (mut fault, mut nonsense) = (None, None);
     loop {
         match read_frame::<FromWorker>(&mut from) {
             Ok(FromWorker::Fault { kind, message }) => fault = Some((kind, message)),
             Ok(message) => on_news(News::Said(message)),
-            Err(WireError::Closed) => break,
-            Err(error) => {
-                fault.get_or_insert((FaultKind::Protocol, format!("swictation-worker: {error}")));
+            // One that is killed in the middle of a frame says nothing with it.
+            Err(WireError::Closed | WireError::Io(_)) => break,
+            Err(error @ WireError::Malformed { .. }) => {
+                nonsense = Some(Ending::crashed(format!("swictation-worker: {error}")));
                 break;
             }
         }
@@ -227,7 +228,7 @@ fn read(from: ChildStdout, child: &Mutex<Child>, on_news: &dyn Fn(News)) {
     let status = reap(child);
     on_news(News::Gone(match fault {
         Some((kind, message)) => Ending::fault(kind, message),
-        None => status,
+        None => nonsense.unwrap_or(status),
     }));
 }
 
@@ -264,4 +265,42 @@ fn reap(child: &Mutex<Child>) -> Ending {
 
 fn lock(child: &Mutex<Child>) -> std::sync::MutexGuard<'_, Child> {
     child.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// How a worker ends that is this script.
+    fn ending(script: &str) -> Ending {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("worker");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let recipe = Recipe::new(program, folder.path().to_path_buf(), &Config::default(), false, "error");
+        let (told, news) = mpsc::channel();
+        let _worker = Worker::spawn(&recipe, "cpu", move |news| drop(told.send(news)));
+        match news.recv_timeout(Duration::from_secs(60)).unwrap() {
+            News::Gone(ending) => ending,
+            News::Said(message) => panic!("{message:?}"),
+        }
+    }
+
+    #[test]
+    fn one_that_is_killed_in_the_middle_of_a_frame_was_killed_and_said_nothing_wrong() {
+        let ended = ending("printf '\\020\\0\\0\\0half'; kill -KILL $$");
+        assert_eq!((ended.fault, ended.killed), (None, true), "{ended}");
+        let ended = ending("printf '\\020\\0\\0\\0half'; exit 3");
+        assert_eq!((ended.fault, ended.killed), (None, false), "{ended}");
+        assert!(ended.message.contains("exited with code 3"), "{ended}");
+    }
+
+    #[test]
+    fn one_that_writes_nonsense_has_crashed() {
+        let ended = ending("printf '\\377\\377\\377\\377'; sleep 60");
+        assert_eq!((ended.fault, ended.killed), (None, false), "{ended}");
+        assert!(ended.message.contains("cannot be understood"), "{ended}");
+    }
 }
