@@ -139,12 +139,7 @@ impl Ladder {
         self.progress();
     }
 
-    /// A worker is ready on the current device.
-    pub fn ready(&mut self) {
-        self.hope();
-    }
-
-    /// The current device may work another time.
+    /// The current device works, or may another time.
     pub fn hope(&mut self) {
         self.hopeful[self.at] = true;
     }
@@ -218,7 +213,7 @@ impl Ladder {
         }
         // The pause is kept: a device that fails again at once is left alone for longer.
         self.progress();
-        self.ready();
+        self.hope();
     }
 
     fn down(&mut self, ending: &Ending, doing: Doing, now: Now) -> Next {
@@ -295,7 +290,7 @@ mod tests {
     #[test]
     fn a_device_that_fails_in_mid_run_gets_a_fresh_process_first() {
         let mut ladder = ladder();
-        ladder.ready();
+        ladder.hope();
         assert_eq!(ladder.ended(&fault(FaultKind::Device), Decoding, NOW), Next::Spawn);
         assert_eq!(ladder.device(), "cuda:0");
     }
@@ -331,7 +326,7 @@ mod tests {
         for kind in [FaultKind::Memory, FaultKind::Device] {
             let mut ladder = ladder();
             if kind == FaultKind::Device {
-                ladder.ready();
+                ladder.hope();
             }
             assert_eq!(ladder.ended(&fault(kind), Loading, NOW), Next::Spawn);
             let (mut at, devices) = ladder.better().unwrap();
@@ -374,7 +369,7 @@ mod tests {
     #[test]
     fn a_worker_that_ends_while_it_rests_is_replaced_and_skips_nothing() {
         let mut ladder = Ladder::new(vec!["cpu".into()]);
-        ladder.ready();
+        ladder.hope();
         for _ in 0..PATIENCE * 2 {
             assert_ne!(ladder.ended(&crash(), Resting, NOW), Next::Skip);
         }

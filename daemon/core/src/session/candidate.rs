@@ -148,7 +148,7 @@ impl Session {
             self.taste.devices = devices;
             self.ladder = ladder;
         }
-        self.ready(info, step);
+        self.ready(info, step, out);
         out.push(Effect::Adopt);
     }
 

@@ -1,10 +1,10 @@
 //! One dictation: its audio, what has been sent, what has been committed.
 
 use super::engine::Heard;
-use super::{Place, Published};
+use super::{Effect, Place, Published};
 use crate::compose::Composer;
 use crate::hypothesis::{DictationId, Hypothesis, UtteranceId, Word};
-use crate::journal::{Owed, Past};
+use crate::journal::{Entry, Owed, Past};
 use crate::tape::Tape;
 use crate::time::{Now, SAMPLE_RATE, SamplePos, samples_in_ms};
 use crate::wire::{Checkpoint, ToWorker};
@@ -59,8 +59,6 @@ pub(super) struct Dictation {
     decoded: SamplePos,
     /// Where the next worker goes on, if it is the same recognizer.
     checkpoint: Option<Checkpoint>,
-    /// There was one that nobody may go on from.
-    void: bool,
     /// The worker says again what the one before it said.
     again: bool,
     /// Where audio was last left out up to, and how often in a row.
@@ -103,7 +101,6 @@ impl Dictation {
             heard_to: SamplePos(0),
             decoded: SamplePos(0),
             checkpoint: None,
-            void: false,
             again: false,
             skipped: None,
             told: Default::default(),
@@ -185,14 +182,12 @@ impl Dictation {
         true
     }
 
-    /// The next worker begins at the first word that is not settled.
-    pub(super) fn forget_checkpoint(&mut self) {
-        self.void |= self.checkpoint.take().is_some();
-    }
-
-    /// Whether a checkpoint was forgotten since this was asked last.
-    pub(super) fn is_void(&mut self) -> bool {
-        std::mem::take(&mut self.void)
+    /// The next worker, of this daemon or of another, begins at the first word that is
+    /// not settled.
+    pub(super) fn forget_checkpoint(&mut self, out: &mut Vec<Effect>) {
+        if self.checkpoint.take().is_some() {
+            out.push(Effect::Record(Entry::Checkpoint { dictation: self.id, made: None }));
+        }
     }
 
     fn trim(&mut self) {
@@ -252,13 +247,13 @@ impl Dictation {
 
     /// Leaves out the utterance that workers do not get over, as far as the last one was
     /// sent it, and further each time that was not enough. Its first sample, and it.
-    pub(super) fn skip(&mut self) -> (SamplePos, Vec<f32>) {
+    pub(super) fn skip(&mut self, out: &mut Vec<Effect>) -> (SamplePos, Vec<f32>) {
         let from = self.utterance_start;
         let before = self.skipped.filter(|(to, _)| *to == from).map_or(0, |(_, times)| times + 1);
         let further = PIECE * (1 << before.min(6)) - PIECE;
         let to = (self.sent_to.max(from) + further).min(self.tape.end());
         let pcm = self.tape.slice(from, to);
-        self.forget_checkpoint();
+        self.forget_checkpoint(out);
         self.close_utterance(to);
         self.skipped = Some((to, before));
         (self.sent_to, self.heard_to, self.decoded) = (to, to, self.decoded.max(to));

@@ -48,7 +48,7 @@ pub(super) struct Watch {
     /// How many seconds the text was behind when the worker began to catch up.
     behind_at_first: u64,
     /// Since when nobody dictates with a worker that is ready.
-    pub(super) idle: Option<Now>,
+    idle: Option<Now>,
 }
 
 impl Session {
@@ -57,7 +57,7 @@ impl Session {
         match message {
             FromWorker::Hello { version: VERSION } => {}
             FromWorker::Hello { version } => self.give_up(wire::other_version(version), out),
-            FromWorker::Ready(info, step) => self.ready(info, step),
+            FromWorker::Ready(info, step) => self.ready(info, step, out),
             FromWorker::Heard { dictation, up_to, speech, resume } => {
                 let Some(current) = self.dictations.front_mut().filter(|d| d.id == dictation) else { return };
                 let Some(heard) = current.heard(up_to, resume) else {
@@ -97,15 +97,15 @@ impl Session {
     }
 
     /// The engine works; `step` is what a step of its self-test took, in microseconds.
-    pub(super) fn ready(&mut self, info: EngineInfo, step: u32) {
-        self.ladder.ready();
+    pub(super) fn ready(&mut self, info: EngineInfo, step: u32, out: &mut Vec<Effect>) {
+        self.ladder.hope();
         self.trouble.engine.clear();
         if self.ladder.fell() {
             self.trouble.engine.clone_from(&self.watch.fell);
         }
         if !self.watch.made_by.as_ref().is_some_and(|made_by| info.goes_on_from(made_by)) {
             // What another recognizer holds means nothing to this one.
-            self.dictations.iter_mut().for_each(super::Dictation::forget_checkpoint);
+            self.dictations.iter_mut().for_each(|dictation| dictation.forget_checkpoint(out));
         }
         self.watch.made_by = Some(info.clone());
         self.watch.step = Duration::from_micros(u64::from(step));
@@ -181,11 +181,7 @@ impl Session {
 
     pub(super) fn worker_gone(&mut self, ending: &Ending, now: Now, out: &mut Vec<Effect>) {
         self.metrics.worker_ends += 1;
-        let doing = match &self.engine {
-            Engine::Ready(_) if self.dictations.front().is_some_and(|d| d.owed()) => Doing::Decoding,
-            Engine::Ready(_) => Doing::Resting,
-            _ => Doing::Loading,
-        };
+        let doing = self.doing();
         self.watch.owes = None;
         self.dictations.iter_mut().for_each(super::Dictation::restart);
         let device = self.ladder.device().to_owned();
@@ -195,7 +191,7 @@ impl Session {
             && let Some(front) = self.dictations.front_mut()
         {
             // The checkpoint itself may be what no device gets over.
-            front.forget_checkpoint();
+            front.forget_checkpoint(out);
         }
         if device != self.ladder.device() {
             self.watch.fell = format!(
@@ -220,7 +216,7 @@ impl Session {
     /// Goes on behind the audio that no worker gets over, and says so.
     fn skip(&mut self, ending: &Ending, now: Now, out: &mut Vec<Effect>) {
         let Some(front) = self.dictations.front_mut() else { return };
-        let (from, pcm) = front.skip();
+        let (from, pcm) = front.skip(out);
         let to = from + pcm.len() as u64;
         let mark = front.mark().unwrap_or_default();
         let (seconds, at) = (pcm.len() as f64 / f64::from(SAMPLE_RATE), from.seconds());
@@ -267,15 +263,21 @@ impl Session {
             dictation.pump(careful, &mut messages);
         }
         out.extend(messages.into_iter().map(Effect::Send));
-        let owes = match self.engine {
-            Engine::Loading(_) => true,
-            Engine::Ready(_) => self.dictations.front().is_some_and(|d| d.owed()),
-            _ => false,
-        };
+        let there = matches!(self.engine, Engine::Loading(_) | Engine::Ready(_));
+        let owes = there && self.doing() != Doing::Resting;
         self.watch.owes = if owes { self.watch.owes.or(Some(now)) } else { None };
         let idle = ready && self.dictations.is_empty() && self.candidate.is_none();
         self.watch.idle = if idle { self.watch.idle.or(Some(now)) } else { None };
         self.tell_behind();
+    }
+
+    /// What the worker does, if there is one.
+    fn doing(&self) -> Doing {
+        match &self.engine {
+            Engine::Ready(_) if self.dictations.front().is_some_and(|d| d.owed()) => Doing::Decoding,
+            Engine::Ready(_) => Doing::Resting,
+            _ => Doing::Loading,
+        }
     }
 
     /// When the worker has been silent for too long.

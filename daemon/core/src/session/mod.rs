@@ -143,9 +143,6 @@ impl Session {
         }
         self.settle(now, out);
         self.pass_deadlines(now, out);
-        for dictation in self.dictations.iter_mut().filter_map(|d| d.is_void().then_some(d.id)) {
-            out.push(Effect::Record(Entry::Checkpoint { dictation, made: None }));
-        }
         self.rest(out);
         self.pump(now, out);
         self.publish(out);
