@@ -41,7 +41,7 @@ impl Typist for Through {
     }
 
     fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
-        let lost = |typed| move |e: InputError| TypistError::Lost { typed, reason: format!("enigo: {e}") };
+        let lost = |typed| move |e: InputError| TypistError::Lost { typed, reason: reason(&e).to_owned() };
         for _ in 0..edit.erase {
             self.0.key(Key::Backspace, Direction::Click).map_err(lost(0))?;
         }
@@ -52,6 +52,18 @@ impl Typist for Through {
             self.0.text(c.encode_utf8(&mut buffer)).map_err(lost(typed))?;
         }
         Ok(())
+    }
+}
+
+/// What enigo could not do, without the character, which its own message may hold: reasons
+/// are logged.
+fn reason(error: &InputError) -> &'static str {
+    match error {
+        InputError::Mapping(_) => "enigo found no key for a character",
+        InputError::Unmapping(_) => "enigo could not give back a key it had borrowed",
+        InputError::NoEmptyKeycodes => "enigo found no free key to borrow",
+        InputError::Simulate(_) => "enigo could not press a key",
+        InputError::InvalidInput(_) => "enigo takes no such character",
     }
 }
 
