@@ -156,17 +156,17 @@ fn serve(args: Serve, log: &str) -> Outcome {
     };
     let away = wakes.0.clone();
     let logind = bus.is_some().then(|| logind::watch(move |news| drop(away.send(Wake::Away(news)))));
-    let logind =
-        logind.transpose().map_err(|e| (exit::FAILURE, format!("the system gives no thread: {e}")))?;
+    let no_thread = |e: std::io::Error| (exit::FAILURE, format!("the system gives no thread: {e}"));
+    let logind = logind.transpose().map_err(no_thread)?;
     let typed = wakes.0.clone();
     let typist =
         typist::thread::spawn(config.typist.clone(), move |report| drop(typed.send(Wake::Typed(report))))
-            .map_err(|e| (exit::FAILURE, format!("the system gives no thread: {e}")))?;
+            .map_err(no_thread)?;
     let kept = wakes.0.clone();
     let journal = journal::Journal::start(journal::place(config.recovery), move |news| {
         drop(kept.send(Wake::Journal(news)));
     })
-    .map_err(|e| (exit::FAILURE, format!("the system gives no thread: {e}")))?;
+    .map_err(no_thread)?;
     let changed = wakes.0.clone();
     if let Err(error) = settings::watch(&file, move || drop(changed.send(Wake::Configured))) {
         tracing::warn!("{} is not watched, changes count from the next start: {error}", file.display());
@@ -174,19 +174,16 @@ fn serve(args: Serve, log: &str) -> Outcome {
     terminate_on_signals(&wakes.0)?;
     notify::ready("idle");
     let parts = Parts {
-        recipe: recipe(&config, false, log),
-        config,
         config_file: Some(file),
         typist_name: args.typist,
         source: args.source,
         typist: Some(typist),
-        transcript: None,
         journal: Some(journal),
-        past: None,
         bus,
         logind,
         metrics,
         once: args.no_bus,
+        ..Parts::of(recipe(&config, false, log), config)
     };
     Ok(MainLoop::new(parts, wakes).run())
 }
@@ -202,19 +199,10 @@ fn transcribe(job: Transcribe, log: &str) -> Outcome {
     terminate_on_signals(&wakes.0)?;
     let pace = if job.realtime { "?realtime" } else { "" };
     let parts = Parts {
-        recipe: recipe(&config, job.steps, log),
-        config,
-        config_file: None,
-        typist_name: None,
         source: Some(format!("wav:{}{pace}", job.file)),
-        typist: None,
         transcript: Some(Transcript::new(std::io::stdout(), job.json)),
-        journal: None,
-        past: None,
-        bus: None,
-        logind: None,
-        metrics: Arc::default(),
         once: true,
+        ..Parts::of(recipe(&config, job.steps, log), config)
     };
     Ok(MainLoop::new(parts, wakes).run())
 }
@@ -223,19 +211,10 @@ fn recover(job: Recover, log: &str) -> Outcome {
     let config = read(&job.config.unwrap_or_else(settings::config_file))?;
     journal::recover::run(&journal::places(), job.keep, &mut |stretch| {
         let parts = Parts {
-            recipe: recipe(&config, false, log),
-            config: config.clone(),
-            config_file: None,
-            typist_name: None,
-            source: None,
-            typist: None,
             transcript: Some(Transcript::new(std::io::stdout(), false).going_on(stretch.owed.past.begun)),
-            journal: None,
             past: Some(stretch),
-            bus: None,
-            logind: None,
-            metrics: Arc::default(),
             once: true,
+            ..Parts::of(recipe(&config, false, log), config.clone())
         };
         MainLoop::new(parts, channel()).run()
     })

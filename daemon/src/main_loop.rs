@@ -32,7 +32,7 @@ use swictation_control::exit;
 use swictation_core::Now;
 use swictation_core::config::Config;
 use swictation_core::journal::Stretch;
-use swictation_core::session::{self, Command, Effect, Event, Microphone, Session, Skipped};
+use swictation_core::session::{self, About, Command, Effect, Event, Microphone, Session, Skipped};
 
 /// Everything that can wake the program.
 #[derive(Debug)]
@@ -87,6 +87,27 @@ pub struct Parts {
     pub metrics: Arc<Mutex<String>>,
     /// Dictate once, at once, and end.
     pub once: bool,
+}
+
+impl Parts {
+    /// What every loop is made of, and nothing of what is not wanted in every run.
+    pub fn of(recipe: Recipe, config: Config) -> Self {
+        Self {
+            config,
+            config_file: None,
+            typist_name: None,
+            source: None,
+            recipe,
+            typist: None,
+            transcript: None,
+            journal: None,
+            past: None,
+            bus: None,
+            logind: None,
+            metrics: Arc::default(),
+            once: false,
+        }
+    }
 }
 
 /// A worker, if there is one, and the number that tells its news from others'.
@@ -303,6 +324,12 @@ impl MainLoop {
         let mut effects = Vec::new();
         let now = self.now();
         self.session.handle(event, now, &mut effects);
+        self.perform(&mut effects);
+    }
+
+    fn say(&mut self, about: About, text: String) {
+        let mut effects = Vec::new();
+        self.session.say(about, text, &mut effects);
         self.perform(&mut effects);
     }
 

@@ -16,7 +16,7 @@ use crate::typist::thread;
 use crate::worker::Recipe;
 use swictation_control::Refused;
 use swictation_core::config::Config;
-use swictation_core::session::{self, Effect, Event};
+use swictation_core::session::{self, About, Effect, Event};
 
 /// A configuration that a candidate is tried for.
 pub(super) struct Change {
@@ -40,7 +40,8 @@ impl MainLoop {
             Some(Ok(config)) => config,
             Some(Err(why)) => {
                 tracing::warn!("the old configuration stays in force: {why}");
-                return self.configuration_trouble(format!("the old configuration stays in force: {why}"));
+                return self
+                    .say(About::Configuration, format!("the old configuration stays in force: {why}"));
             }
             None => return,
         };
@@ -55,7 +56,7 @@ impl MainLoop {
         }
         self.parts.config = self.parts.config.with_taste_of(&config);
         self.session.retaste(super::taste(&self.parts.config));
-        self.configuration_trouble(String::new());
+        self.say(About::Configuration, String::new());
         let edited = |change: &Change| change.asked.is_none();
         if !self.parts.config.needs_other_worker(&config) {
             if self.change.as_ref().is_some_and(edited) {
@@ -77,7 +78,7 @@ impl MainLoop {
             Err(refused) => drop(reply.send(Err(refused))),
             Ok(config) => {
                 let works = matches!(self.session.engine(), session::Engine::Ready(_));
-                self.model_trouble(String::new());
+                self.say(About::Model, String::new());
                 if works && !self.parts.config.needs_other_worker(&config) {
                     self.dismiss();
                     self.keep(&name, reply);
@@ -129,7 +130,7 @@ impl MainLoop {
         let Some(change) = self.change.take() else { return };
         self.parts.config = change.config.with_taste_of(&self.parts.config);
         self.parts.recipe = change.recipe;
-        self.configuration_trouble(String::new());
+        self.say(About::Configuration, String::new());
         // Two models can look the same to the session and lie in different folders.
         self.publish();
         if let Some((name, reply)) = change.asked {
@@ -143,11 +144,11 @@ impl MainLoop {
             None => {}
             Some(None) => {
                 tracing::warn!("the new configuration is not in force: {why}");
-                self.configuration_trouble(format!("the new configuration is not in force: {why}"));
+                self.say(About::Configuration, format!("the new configuration is not in force: {why}"));
             }
             Some(Some((name, reply))) => {
                 tracing::warn!("{name} is not in use: {why}");
-                self.model_trouble(format!("{name} is not in use: {why}"));
+                self.say(About::Model, format!("{name} is not in use: {why}"));
                 drop(reply.send(Err(Refused::Model(why.to_owned()))));
             }
         }
@@ -191,18 +192,6 @@ impl MainLoop {
     fn boot(&mut self) {
         let mut effects = vec![Effect::Kill];
         self.session.boot(&mut effects);
-        self.perform(&mut effects);
-    }
-
-    fn configuration_trouble(&mut self, text: String) {
-        let mut effects = Vec::new();
-        self.session.configuration_trouble(text, &mut effects);
-        self.perform(&mut effects);
-    }
-
-    fn model_trouble(&mut self, text: String) {
-        let mut effects = Vec::new();
-        self.session.model_trouble(text, &mut effects);
         self.perform(&mut effects);
     }
 }

@@ -4,7 +4,7 @@
 use super::MainLoop;
 use crate::journal::News as Kept;
 use swictation_core::journal::Stretch;
-use swictation_core::session::{Effect, Event, Microphone};
+use swictation_core::session::{About, Effect, Event, Microphone};
 
 impl MainLoop {
     /// Goes on with a dictation that an earlier daemon began, whose rest is there already.
@@ -27,11 +27,9 @@ impl MainLoop {
 
     /// What becomes of a dictation if the daemon ends, and what became of an earlier one.
     pub(super) fn kept(&mut self, news: Kept) {
-        let mut effects = Vec::new();
         match news {
-            Kept::Trouble(trouble) => self.session.journal_trouble(trouble, &mut effects),
-            Kept::Left(trouble) => self.session.leftover_trouble(trouble, &mut effects),
+            Kept::Trouble(trouble) => self.say(About::Journal, trouble),
+            Kept::Left(trouble) => self.say(About::Leftover, trouble),
         }
-        self.perform(&mut effects);
     }
 }

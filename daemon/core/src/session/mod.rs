@@ -42,6 +42,7 @@ pub use event::{Command, Effect, Engine, Event, Microphone, Published, Skipped};
 use microphone::Sound;
 use std::collections::VecDeque;
 use std::time::Duration;
+pub use trouble::About;
 use trouble::Troubles;
 use typing::Typing;
 pub use typing::Untyped;

@@ -3,6 +3,20 @@
 
 use super::{Effect, Session};
 
+/// What the session is told of and does not see itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// The configuration on disk is wrong.
+    Configuration,
+    /// A model that somebody asked for is not in use; said until the next dictation.
+    Model,
+    /// What is dictated now would not outlive the daemon.
+    Journal,
+    /// A daemon before this one has left something that was not typed; said until the
+    /// next dictation.
+    Leftover,
+}
+
 /// One line for each thing that can be wrong at a time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Troubles {
@@ -42,31 +56,16 @@ impl Session {
         all.into_iter().filter(|t| !t.is_empty()).cloned().collect::<Vec<_>>().join("; ")
     }
 
-    /// Says that the configuration on disk is wrong, or with an empty text that
-    /// it is right again.
-    pub fn configuration_trouble(&mut self, text: String, out: &mut Vec<Effect>) {
-        self.trouble.configuration = text;
-        self.publish(out);
-    }
-
-    /// Says that a model somebody asked for is not in use, until the next dictation
-    /// or with an empty text.
-    pub fn model_trouble(&mut self, text: String, out: &mut Vec<Effect>) {
-        self.trouble.model = text;
-        self.publish(out);
-    }
-
-    /// Says that what is dictated would not outlive the daemon, or with an empty text
-    /// that it would again.
-    pub fn journal_trouble(&mut self, text: String, out: &mut Vec<Effect>) {
-        self.trouble.journal = text;
-        self.publish(out);
-    }
-
-    /// Says that a daemon before this one has left something that was not typed, until
-    /// the next dictation or with an empty text.
-    pub fn leftover_trouble(&mut self, text: String, out: &mut Vec<Effect>) {
-        self.trouble.leftover = text;
+    /// Says what is wrong outside of dictation, or with an empty text that it is right
+    /// again.
+    pub fn say(&mut self, about: About, text: String, out: &mut Vec<Effect>) {
+        let place = match about {
+            About::Configuration => &mut self.trouble.configuration,
+            About::Model => &mut self.trouble.model,
+            About::Journal => &mut self.trouble.journal,
+            About::Leftover => &mut self.trouble.leftover,
+        };
+        *place = text;
         self.publish(out);
     }
 }
