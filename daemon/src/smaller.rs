@@ -21,7 +21,7 @@ pub fn than(current: &Path, models: &Path) -> Option<String> {
     named.max().map(|(_, name)| name)
 }
 
-/// The bytes of all files in a folder that are large enough to be weights.
+/// The bytes of all files in a folder, of which the weights are nearly all.
 fn weights(folder: &Path) -> u64 {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     // Links are followed: an imported model may lie elsewhere.

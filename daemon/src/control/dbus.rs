@@ -169,8 +169,7 @@ pub fn serve(
     let published = Arc::new(Mutex::new(Published::default()));
     let dictation =
         Dictation { published: Arc::clone(&published), tell: Arc::new(tell), metrics: Arc::new(metrics) };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BusError::Thread)?;
+    let runtime = runtime().map_err(BusError::Thread)?;
     let (changes, mut outgoing) = unbounded_channel();
     let (up, is_up) = std::sync::mpsc::channel();
     let thread = thread::Builder::new()
@@ -229,8 +228,7 @@ impl Drop for Bus {
 /// # Errors
 /// [`BusError::NoBus`] when there is nothing to ask.
 pub fn serving() -> Result<Option<u32>, BusError> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BusError::Thread)?;
+    let runtime = runtime().map_err(BusError::Thread)?;
     runtime.block_on(async {
         let connection = Connection::session().await.map_err(|e| BusError::NoBus(e.to_string()))?;
         Ok(owner(&connection).await)
@@ -331,7 +329,13 @@ async fn carry(
     true
 }
 
-async fn next(messages: &mut MessageStream) -> Option<zbus::Result<Message>> {
+/// What a thread of the bus runs on.
+pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// The next message; none when the bus is gone.
+pub(super) async fn next(messages: &mut MessageStream) -> Option<zbus::Result<Message>> {
     std::future::poll_fn(|cx| Pin::new(&mut *messages).poll_next(cx)).await
 }
 

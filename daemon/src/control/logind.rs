@@ -6,12 +6,11 @@
 //! system bus, or without logind, has nothing to tell, and that is no trouble. What
 //! becomes of a dictation is not decided here.
 
-use std::pin::Pin;
+use super::dbus::{next, runtime};
 use std::time::Duration;
 use swictation_core::session::Away;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
-use zbus::export::futures_core::Stream;
 use zbus::{Connection, Message, MessageStream, OwnedFd, OwnedObjectPath, OwnedVariant};
 
 const LOGIND: &str = "org.freedesktop.login1";
@@ -51,7 +50,7 @@ impl Logind {
 /// # Errors
 /// The system's refusal to start a thread.
 pub fn watch(tell: impl Fn(Away) + Send + 'static) -> std::io::Result<Logind> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime()?;
     let (orders, inbox) = unbounded_channel();
     let run = move || {
         if let Err(e) = runtime.block_on(listen(tell, inbox)) {
@@ -99,10 +98,6 @@ async fn listen(tell: impl Fn(Away), mut orders: UnboundedReceiver<()>) -> zbus:
             () = patience => watch.let_sleep(),
         }
     }
-}
-
-async fn next(messages: &mut MessageStream) -> Option<zbus::Result<Message>> {
-    std::future::poll_fn(|cx| Pin::new(&mut *messages).poll_next(cx)).await
 }
 
 /// What is known of logind.

@@ -214,14 +214,17 @@ where
 
     /// The typist, opened if there is none.
     fn opened(&mut self, failed: &[&str]) -> Result<&mut Box<dyn Typist>, TypistError> {
-        if self.typist.is_none() {
-            let mut typist = (self.open)(failed)?;
-            if self.ledger.is_open() {
-                typist.watch();
+        let typist = match self.typist.take() {
+            Some(typist) => typist,
+            None => {
+                let mut typist = (self.open)(failed)?;
+                if self.ledger.is_open() {
+                    typist.watch();
+                }
+                typist
             }
-            self.typist = Some(typist);
-        }
-        self.typist.as_mut().ok_or_else(|| TypistError::Unavailable("there is no typist".into()))
+        };
+        Ok(self.typist.insert(typist))
     }
 
     /// Applies the edit with the typist that is there, with that opened again, or with

@@ -240,18 +240,14 @@ fn reap(child: &Mutex<Child>) -> Ending {
         let status = lock(child).try_wait();
         match status {
             Ok(Some(status)) => {
-                return match (status.signal(), status.code()) {
-                    // Nothing in a worker sends itself these.
-                    (Some(signal @ (libc::SIGKILL | libc::SIGTERM | libc::SIGINT)), _) if !ours => {
-                        Ending::killed(format!("swictation-worker was killed by signal {signal}"))
-                    }
-                    (Some(signal), _) => {
-                        Ending::crashed(format!("swictation-worker was killed by signal {signal}"))
-                    }
-                    (None, code) => {
-                        Ending::crashed(format!("swictation-worker exited with code {}", code.unwrap_or(-1)))
-                    }
+                let Some(signal) = status.signal() else {
+                    let code = status.code().unwrap_or(-1);
+                    return Ending::crashed(format!("swictation-worker exited with code {code}"));
                 };
+                let message = format!("swictation-worker was killed by signal {signal}");
+                // Nothing in a worker sends itself these.
+                let others = matches!(signal, libc::SIGKILL | libc::SIGTERM | libc::SIGINT) && !ours;
+                return if others { Ending::killed(message) } else { Ending::crashed(message) };
             }
             Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
             Ok(None) => {
