@@ -23,7 +23,7 @@ pub(crate) fn assert_says(text: &str, parts: &[&str]) {
     }
 }
 
-fn transcribe(home: &Home, model: &Path, file: &Path) -> Ran {
+pub(crate) fn transcribe(home: &Home, model: &Path, file: &Path) -> Ran {
     let (model, file) = (model.to_str().unwrap(), file.to_str().unwrap());
     home.run("swictation", &["transcribe", "--model", model, file])
 }

@@ -1,6 +1,7 @@
 //! From the microphone to the text in a terminal, with nothing replaced: a sound
 //! server, a bus, an X server, an xterm, the daemon, its worker and a model.
 
+use crate::bad_input::transcribe;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use swictation_tests::bus::{Bus, Eavesdropper};
@@ -8,7 +9,7 @@ use swictation_tests::programs::{
     Daemon, Follower, Home, PATIENCE, model, recording, run, runtime, silence, toy,
 };
 use swictation_tests::pulse::Pulse;
-use swictation_tests::x11::{Terminal, XServer, present};
+use swictation_tests::x11::terminal;
 use swictation_tests::{need, note, program};
 
 /// What became of one dictation.
@@ -25,13 +26,11 @@ struct Dictated {
 
 /// Plays a recording to a daemon with this model; none where something is missing.
 fn dictate(model: &Path, wav: &Path) -> Option<Dictated> {
-    if !present() || !need("dbus-monitor", program("dbus-monitor")) {
+    if !need("dbus-monitor", program("dbus-monitor")) {
         return None;
     }
     let (pulse, bus, home) = (Pulse::start(16_000)?, Bus::start()?, Home::new());
-    let server = XServer::start().unwrap();
-    server.layout("us").unwrap();
-    let mut terminal = Terminal::open(&server).unwrap();
+    let (server, mut terminal) = terminal("us")?;
     home.configure(&format!("model = {model:?}\ndevice = \"cpu\"\n"));
     let transcribed = home.run("swictation", &["transcribe", wav.to_str().unwrap()]);
     assert_eq!(transcribed.code, 0, "{transcribed:?}");
@@ -130,8 +129,7 @@ fn neither_programs_nor_libraries_leave_a_file_in_a_persons_home() {
     let home = Home::new();
     let (wav, model) = (silence(&home, 16_000), toy("att70_6-rnnt"));
     let before = files(&home.path(""));
-    let ran =
-        home.run("swictation", &["transcribe", "--model", model.to_str().unwrap(), wav.to_str().unwrap()]);
+    let ran = transcribe(&home, &model, &wav);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(files(&home.path("")), before);
 }

@@ -3,6 +3,7 @@
 //! The libraries' own tests compare every step with NeMo's; here it is seen that
 //! nothing is lost between them and a person: model.toml, worker, pipes, daemon.
 
+use crate::bad_input::transcribe;
 use serde_json::Value;
 use std::fs;
 use swictation_tests::babble::babble;
@@ -272,8 +273,7 @@ fn every_model_of_the_catalogue_has_a_manifest_that_the_worker_can_read() {
         let folder = home.path("data/swictation/models").join(name);
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join("model.toml"), entry["manifest"].as_str().unwrap()).unwrap();
-        let args = ["transcribe", "--model", folder.to_str().unwrap(), wav.to_str().unwrap()];
-        let ran = home.run("swictation", &args);
+        let ran = transcribe(&home, &folder, &wav);
         // The text is read to its end; what is missing is the files it names.
         assert!(ran.err.contains("cannot be opened"), "{name}: {ran:?}");
         let fetched: Vec<&str> =

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 use swictation_tests::bus::{Bus, Eavesdropper};
 use swictation_tests::programs::{Daemon, Follower, Home, PATIENCE, Ran, recording, run, runtime, toy};
-use swictation_tests::x11::{Terminal, XServer, present};
+use swictation_tests::x11::{Terminal, XServer, terminal};
 use swictation_tests::{need, program};
 
 /// A daemon that hears a recording, and the session that it runs in.
@@ -22,13 +22,11 @@ struct Desk {
 impl Desk {
     /// `pace` is added to the recording's name.
     fn with(pace: &str) -> Option<Desk> {
-        let (Some(_), Some(wav), true) = (runtime(), recording("beckett.wav"), present()) else {
+        let (Some(_), Some(wav)) = (runtime(), recording("beckett.wav")) else {
             return None;
         };
+        let (server, terminal) = terminal("us")?;
         let (bus, home) = (Bus::start()?, Home::new());
-        let server = XServer::start().unwrap();
-        server.layout("us").unwrap();
-        let terminal = Terminal::open(&server).unwrap();
         home.configure(&format!("model = {:?}\ndevice = \"cpu\"\n", toy("att70_6-rnnt")));
         let transcribed = home.run("swictation", &["transcribe", wav.to_str().unwrap()]);
         assert_eq!(transcribed.code, 0, "{transcribed:?}");

@@ -4,7 +4,7 @@
 //! Bad models are made here from a good one, byte by byte. Protocol buffers can be
 //! appended to each other: what follows a model's bytes adds to its graph.
 
-use crate::bad_input::{assert_refused, assert_says, desk, edit, verb};
+use crate::bad_input::{assert_refused, assert_says, desk, edit, transcribe, verb};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -51,8 +51,7 @@ impl Desk {
         };
         let good = model(&home, "good", |_| {});
         fs::copy(toy("vocab.txt"), home.path("data/swictation/models/vocab.txt")).unwrap();
-        let ran =
-            home.run("swictation", &["transcribe", "--model", good.to_str().unwrap(), wav.to_str().unwrap()]);
+        let ran = transcribe(&home, &good, &wav);
         assert_eq!(ran.code, 0, "{ran:?}");
         let text = ran.out.trim().to_owned() + " ";
         let config =

@@ -6,7 +6,7 @@
 //! dictation of the same recording by the same daemon, so that what one fault leaves
 //! behind would show in the next row.
 
-use crate::bad_input::{desk, verb};
+use crate::bad_input::{desk, transcribe, verb};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -60,7 +60,7 @@ impl Desk {
         };
         let (bus, home, mut status) = desk()?;
         home.configure(&format!("model = {model:?}\ndevice = {device:?}\n"));
-        let ran = home.run("swictation", &["transcribe", "--model", model.to_str()?, wav.to_str()?]);
+        let ran = transcribe(&home, &model, &wav);
         let mut command = home.faulty_daemon();
         fs::write(home.path("faults/gpu"), gpu).unwrap();
         let source = format!("wav:{}{pace}", wav.display());

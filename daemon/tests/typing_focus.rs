@@ -9,7 +9,7 @@ use swictation_core::Edit;
 use swictation_daemon::typist::thread::{Report, spawn_with};
 use swictation_daemon::typist::x11::X11;
 use swictation_daemon::typist::{Typist, TypistError};
-use swictation_tests::x11::{Terminal, XServer, present};
+use swictation_tests::x11::{Terminal, XServer, terminal};
 
 /// How long everything may take to arrive while other tests run.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,12 +28,7 @@ struct Desk {
 impl Desk {
     /// Nothing when there is no X server to be had.
     fn new() -> Option<Self> {
-        if !present() {
-            return None;
-        }
-        let server = XServer::start().unwrap();
-        server.layout("us").unwrap();
-        let terminal = Terminal::open(&server).unwrap();
+        let (server, terminal) = terminal("us")?;
         let typist = X11::connect(Some(&server.display)).unwrap();
         Some(Self { typist, terminal, server })
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use swictation_core::Edit;
 use swictation_daemon::typist::x11::X11;
 use swictation_daemon::typist::{Typist, TypistError};
-use swictation_tests::x11::{Terminal, XServer, present};
+use swictation_tests::x11::{Terminal, XServer, terminal};
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::ConnectionExt;
 
@@ -39,12 +39,7 @@ struct Desk {
 impl Desk {
     /// Nothing when there is no X server to be had.
     fn with(layout: &str) -> Option<Self> {
-        if !present() {
-            return None;
-        }
-        let server = XServer::start().unwrap();
-        server.layout(layout).unwrap();
-        let terminal = Terminal::open(&server).unwrap();
+        let (server, terminal) = terminal(layout)?;
         let typist = X11::connect(Some(&server.display)).unwrap();
         Some(Self { typist, terminal, server })
     }

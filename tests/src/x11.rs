@@ -268,6 +268,19 @@ impl Drop for XServer {
     }
 }
 
+/// A terminal with the focus on a server of its own with this layout; none where there is
+/// no X server to be had.
+#[allow(clippy::unwrap_used)] // A server that cannot be set up fails its test there and then.
+pub fn terminal(layout: &str) -> Option<(XServer, Terminal)> {
+    if !present() {
+        return None;
+    }
+    let server = XServer::start().unwrap();
+    server.layout(layout).unwrap();
+    let terminal = Terminal::open(&server).unwrap();
+    Some((server, terminal))
+}
+
 impl Terminal {
     /// Opens a terminal on the server and gives it the focus.
     ///

@@ -1,7 +1,7 @@
 //! Whoever goes on from a checkpoint says exactly what would have been said.
 
 use crate::commits::stream;
-use crate::{FAMILIES, cases, check, open, piece, recording};
+use crate::{FAMILIES, cases, check, feed, open, piece, recording};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use swictation_asr::stream::Stream;
@@ -45,16 +45,8 @@ fn rest(stream: &mut Stream, pcm: &[f32], from: SamplePos, cuts: &[usize], die: 
             messages.push(other);
         }
     };
-    let mut at = from.0 as usize;
-    for length in cuts.iter().cycle() {
-        let to = (at + length).min(pcm.len());
-        stream.feed(SamplePos(at as u64), &pcm[at..to], &mut take).unwrap();
-        at = to;
-        if at == pcm.len() {
-            break;
-        }
-    }
-    stream.finish(SamplePos(at as u64), &mut take).unwrap();
+    feed(stream, pcm, from.0 as usize, cuts, &mut take);
+    stream.finish(SamplePos(pcm.len() as u64), &mut take).unwrap();
     messages
 }
 

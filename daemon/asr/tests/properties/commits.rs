@@ -1,6 +1,6 @@
 //! A committed word never changes, whatever is said later.
 
-use crate::{FAMILIES, cases, check, folder, open, recording, runtime};
+use crate::{FAMILIES, cases, check, feed, folder, open, recording, runtime};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use swictation_asr::Settings;
@@ -34,17 +34,9 @@ fn committed(stream: &mut Stream, pcm: &[f32], cuts: &[usize], end: bool) -> Vec
         }
     };
     stream.begin(DictationId(0), UtteranceId(0), SamplePos(0), &[]);
-    let mut at = 0;
-    for length in cuts.iter().cycle() {
-        let to = (at + length).min(pcm.len());
-        stream.feed(SamplePos(at as u64), &pcm[at..to], &mut take).unwrap();
-        at = to;
-        if at == pcm.len() {
-            break;
-        }
-    }
+    feed(stream, pcm, 0, cuts, &mut take);
     if end {
-        stream.finish(SamplePos(at as u64), &mut take).unwrap();
+        stream.finish(SamplePos(pcm.len() as u64), &mut take).unwrap();
     }
     committed
 }

@@ -19,8 +19,10 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use swictation_asr::graph::{Device, Runtime};
 use swictation_asr::manifest::Manifest;
+use swictation_asr::stream::Stream;
 use swictation_asr::{AsrError, Belief, Recognizer, Settings, load};
 use swictation_core::SamplePos;
+use swictation_core::wire::FromWorker;
 use swictation_tests::programs;
 
 /// A model of every family and head; the last is not in the repository.
@@ -116,6 +118,26 @@ pub(crate) fn beliefs(model: &mut dyn Recognizer, pcm: &[f32], cuts: &[(usize, b
     }
     beliefs.push(model.finish().unwrap());
     beliefs
+}
+
+/// Gives a stream everything of `pcm` from a position on, in pieces of these lengths, over
+/// and over.
+pub(crate) fn feed(
+    stream: &mut Stream,
+    pcm: &[f32],
+    from: usize,
+    cuts: &[usize],
+    take: &mut impl FnMut(FromWorker),
+) {
+    let mut at = from;
+    for length in cuts.iter().cycle() {
+        let to = (at + length).min(pcm.len());
+        stream.feed(SamplePos(at as u64), &pcm[at..to], take).unwrap();
+        at = to;
+        if at == pcm.len() {
+            break;
+        }
+    }
 }
 
 /// What was committed, with its times.
