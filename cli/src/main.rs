@@ -8,6 +8,7 @@
 mod args;
 mod began;
 mod choice;
+mod coming;
 mod failure;
 mod follow;
 mod import;
@@ -69,10 +70,10 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         .await
         .map_err(Failure::from)?;
     let answer = match verb {
-        Verb::Start => call(&daemon, "start").await,
-        Verb::Toggle => call(&daemon, "toggle").await,
-        Verb::Stop => call(&daemon, "stop").await,
-        Verb::Cancel => call(&daemon, "cancel").await,
+        Verb::Start => press(&connection, &daemon, "start").await,
+        Verb::Toggle => press(&connection, &daemon, "toggle").await,
+        Verb::Stop => release(&connection, &daemon, "stop").await,
+        Verb::Cancel => release(&connection, &daemon, "cancel").await,
         Verb::Last(which) => return last::last(&daemon, &which).await,
         Verb::Quit => return quit(&connection, &daemon).await,
         Verb::Status(args::Status { follow: true, .. }) => return follow::follow(&connection).await,
@@ -88,19 +89,27 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
     }
 }
 
-/// Calls a verb, and says when this process began: at the press of a key, which another
-/// one may have overtaken since.
-async fn call(daemon: &Dictation1Proxy<'_>, verb: &str) -> zbus::Result<String> {
-    let starts = matches!(verb, "start" | "toggle");
-    match (began::hundredths(), std::process::id()) {
-        (Some(began), own) if starts => daemon.at(verb, began, own).await,
-        (Some(began), own) => daemon.at_running(verb, began, own).await,
-        (None, _) => match verb {
-            "start" => daemon.start().await,
-            "toggle" => daemon.toggle().await,
-            "stop" => daemon.stop().await,
-            _ => daemon.cancel().await,
-        },
+/// Calls a verb that has the bus start the daemon. Every call says when this process
+/// began: at the press of a key, which another one may have overtaken since.
+async fn press(connection: &Connection, daemon: &Dictation1Proxy<'_>, verb: &str) -> zbus::Result<String> {
+    coming::say(connection).await?;
+    match (began::hundredths(), verb) {
+        (Some(began), _) => daemon.at(verb, began, std::process::id()).await,
+        (None, "start") => daemon.start().await,
+        (None, _) => daemon.toggle().await,
+    }
+}
+
+/// Calls a verb that has nothing to do where no daemon runs or is on its way.
+async fn release(connection: &Connection, daemon: &Dictation1Proxy<'_>, verb: &str) -> zbus::Result<String> {
+    let (Some(began), own) = (began::hundredths(), std::process::id()) else {
+        return if verb == "stop" { daemon.stop().await } else { daemon.cancel().await };
+    };
+    match daemon.at_running(verb, began, own).await {
+        Err(e) if failure::is_no_daemon(&e) && coming::is_said(connection).await => {
+            daemon.at(verb, began, own).await
+        }
+        answer => answer,
     }
 }
 

@@ -12,7 +12,8 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{self, Child, ChildStdout, Command, Output, Stdio};
 use swictation_control::{Dict, Engine, EngineState, NAME, PATH, exit};
-use swictation_tests::bus::Bus;
+use swictation_tests::bus::{Bus, Eavesdropper};
+use swictation_tests::{need, program};
 use tokio::sync::mpsc;
 use zbus::object_server::SignalEmitter;
 use zbus::{fdo, interface};
@@ -242,6 +243,45 @@ fn start_and_toggle_have_the_bus_start_the_daemon() {
         assert_eq!(seen(swictation(&bus, &[verb])), says("listening"));
         assert_eq!(seen(swictation(&bus, &["quit"])), says("stopped"));
     }
+}
+
+#[test]
+fn a_release_while_the_bus_still_starts_the_daemon_comes_behind_its_press() {
+    let Some(bus) = Bus::start() else { return };
+    if !need("dbus-monitor", program("dbus-monitor")) {
+        return;
+    }
+    let (called, go) = (bus.home().join("called"), bus.home().join("go"));
+    for fifo in [&called, &go] {
+        assert!(Command::new("mkfifo").arg(fifo).status().unwrap().success());
+    }
+    let this = std::env::current_exe().unwrap();
+    let script = bus.home().join("slow");
+    fs::write(
+        &script,
+        format!(
+            "echo > {}; read go < {}; {ROLE}=daemon exec {} --exact daemon --nocapture",
+            called.display(),
+            go.display(),
+            this.display()
+        ),
+    )
+    .unwrap();
+    bus.activates(NAME, &format!("/bin/sh {}", script.display()));
+    let spawned = |verb: &str| {
+        let mut command = Command::new(SWICTATION);
+        bus.give_to(&mut command).arg(verb).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let mut eavesdropper = Eavesdropper::on(&bus);
+    let press = spawned("start");
+    fs::read(&called).unwrap();
+    let release = spawned("stop");
+    eavesdropper.until("string \"stop\"");
+    fs::write(&go, "\n").unwrap();
+    assert_eq!(seen(press.wait_with_output().unwrap()), says("listening"));
+    assert_eq!(seen(release.wait_with_output().unwrap()), says("idle"));
+    eavesdropper.heard();
+    assert_eq!(seen(swictation(&bus, &["quit"])), says("stopped"));
 }
 
 #[test]

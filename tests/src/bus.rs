@@ -6,11 +6,13 @@
 
 #![allow(clippy::expect_used)]
 
+use crate::programs::PATIENCE;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Instant;
 use tempfile::TempDir;
 
 /// A running dbus-daemon and its folder.
@@ -125,7 +127,8 @@ impl Drop for Bus {
 /// Everything that is said on a bus.
 pub struct Eavesdropper {
     process: Child,
-    rest: JoinHandle<String>,
+    lines: Receiver<String>,
+    said: String,
 }
 
 impl Eavesdropper {
@@ -140,12 +143,31 @@ impl Eavesdropper {
         let mut out = BufReader::new(process.stdout.take().expect("dbus-monitor"));
         let mut first = String::new();
         out.read_line(&mut first).expect("dbus-monitor");
-        let listen = move || {
-            let mut rest = Vec::new();
-            out.read_to_end(&mut rest).expect("dbus-monitor");
-            first + &String::from_utf8_lossy(&rest)
-        };
-        Eavesdropper { process, rest: std::thread::spawn(listen) }
+        let (tell, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = Vec::new();
+            while out.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+                let told = tell.send(String::from_utf8_lossy(&line).into_owned());
+                line.clear();
+                if told.is_err() {
+                    return;
+                }
+            }
+        });
+        Eavesdropper { process, lines, said: first }
+    }
+
+    /// Waits until a line with this text is said.
+    ///
+    /// # Panics
+    /// When nobody says it in time.
+    pub fn until(&mut self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.said.lines().last().is_some_and(|line| line.contains(text)) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left);
+            self.said += &line.unwrap_or_else(|_| panic!("nobody says {text:?} in\n{}", self.said));
+        }
     }
 
     /// All that was said.
@@ -155,7 +177,7 @@ impl Eavesdropper {
     pub fn heard(mut self) -> String {
         self.process.kill().expect("dbus-monitor");
         self.process.wait().expect("dbus-monitor");
-        self.rest.join().expect("dbus-monitor")
+        self.said + &self.lines.iter().collect::<String>()
     }
 }
 

@@ -21,6 +21,9 @@ pub use status::Status;
 
 /// The well-known name of the daemon on the session bus.
 pub const NAME: &str = "org.swictation.Dictation1";
+/// The name of whoever has called a daemon that may have to be started first, until the
+/// daemon answers: who finds no daemon and this name calls it too.
+pub const COMING: &str = "org.swictation.Coming1";
 /// The path of its only object.
 pub const PATH: &str = "/org/swictation/Dictation1";
 /// The interface of that object.
