@@ -30,8 +30,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use swictation_onnx::{DataType, Weights};
 
-/// What to do when there is no CUDA.
-const WITHOUT_CUDA: &str = "set device = \"cpu\" in config.toml, or set ORT_DYLIB_PATH to a libonnxruntime.so that was built with CUDA";
+/// What to do when there is no CUDA, from what ONNX Runtime says of it.
+fn remedy(message: &str) -> &'static str {
+    // "CUDA failure" is an answer of CUDA's, so it was there to be asked.
+    if message.contains("CUDA failure") {
+        "see what nvidia-smi says; a driver that was updated works after a restart of the machine, and with device = \"cpu\" in config.toml no driver is needed"
+    } else if message.contains("cannot open shared object file") || message.contains("undefined symbol") {
+        "install the library that is named, put its folder into LD_LIBRARY_PATH, or set device = \"cpu\" in config.toml"
+    } else {
+        "set device = \"cpu\" in config.toml, or set ORT_DYLIB_PATH to a libonnxruntime.so that was built with CUDA"
+    }
+}
 
 /// The declared type of one input or output.
 #[derive(Clone, Debug)]
@@ -84,10 +93,8 @@ impl Graph {
         let mut builder = match device {
             Device::Cpu { .. } => built,
             Device::Cuda(cuda) => built.with_execution_providers([cuda.provider(shapes)]).map_err(|e| {
-                AsrError::of_device(format!(
-                    "device {device} cannot be used: {}; {WITHOUT_CUDA}",
-                    e.message()
-                ))
+                let message = e.message().trim_end();
+                AsrError::of_device(format!("device {device} cannot be used: {message}; {}", remedy(message)))
             })?,
         };
         let session = builder.commit_from_file(path).map_err(|e| match device {
