@@ -22,6 +22,9 @@ demo  | xdotool           | xdotool         | gives that window the focus
 demo  | imagemagick       | import          | takes the picture of it
 test  | dbus              | dbus-monitor    | watches the bus
 test  | x11-xkb-utils     | setxkbmap       | other keyboard layouts
+test  | sway              | sway            | a Wayland compositor
+test  | foot              | foot            | a terminal in it
+test  | wtype             | wtype           | another keyboard there
 test  | flac              | flac            | compressed recordings
 test  | libasound2-plugins | lib-file alsa-lib/libasound_module_pcm_pulse.so | the way through ALSA to a sound server
 test  | systemd           | systemd-analyze | checks the unit

@@ -12,6 +12,8 @@ pub mod logind;
 pub mod programs;
 pub mod protobuf;
 pub mod pulse;
+pub mod sway;
+pub mod terminal;
 pub mod x11;
 
 use std::fs::OpenOptions;

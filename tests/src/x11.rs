@@ -1,18 +1,14 @@
 //! A real X server without a screen, and a terminal in it that tells what it gets.
 //!
-//! The terminal copies every byte it is sent, in raw mode, into a named pipe: what
-//! was typed can be awaited instead of looked for, Enter arrives as "\r" and
-//! Backspace as "\x7f". There is no window manager; the fixture gives the
-//! terminal the focus itself, which no race can take away.
+//! There is no window manager; the fixture gives the terminal the focus itself, which no
+//! race can take away.
 
+use crate::terminal::START;
+pub use crate::terminal::Terminal;
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 use x11rb::connection::Connection;
 use x11rb::protocol::Event;
 use x11rb::protocol::xkb::{self, ConnectionExt as _};
@@ -21,9 +17,6 @@ use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
-/// The longest that a part of the fixture may take to start.
-const START: Duration = Duration::from_secs(20);
-
 /// An Xvfb and a connection to it that plays the user's hands.
 pub struct XServer {
     process: Child,
@@ -31,15 +24,6 @@ pub struct XServer {
     pub display: String,
     hands: RustConnection,
     root: Window,
-}
-
-/// An xterm that has the focus.
-pub struct Terminal {
-    process: Child,
-    window: Window,
-    arrived: Receiver<Vec<u8>>,
-    seen: Vec<u8>,
-    _folder: TempDir,
 }
 
 /// A key that a program has for itself, as a window manager has its hotkeys.
@@ -178,7 +162,7 @@ impl XServer {
     /// # Errors
     /// The connection's failure.
     pub fn hide(&self, terminal: &Terminal) -> io::Result<()> {
-        self.hands.unmap_window(terminal.window).map_err(io::Error::other)?;
+        self.hands.unmap_window(window(terminal)?).map_err(io::Error::other)?;
         self.hands.sync().map_err(io::Error::other)
     }
 
@@ -187,8 +171,8 @@ impl XServer {
     /// # Errors
     /// The connection's failure.
     pub fn show(&self, terminal: &Terminal) -> io::Result<()> {
-        self.hands.map_window(terminal.window).map_err(io::Error::other)?;
-        self.focus(terminal.window)
+        self.hands.map_window(window(terminal)?).map_err(io::Error::other)?;
+        self.focus(window(terminal)?)
     }
 
     /// Clicks the first button where the pointer is.
@@ -282,88 +266,17 @@ pub fn terminal(layout: &str) -> Option<(XServer, Terminal)> {
 }
 
 impl Terminal {
-    /// Opens a terminal on the server and gives it the focus.
+    /// Opens an xterm on the server and gives it the focus.
     ///
     /// # Errors
     /// A program's failure, or 20 seconds without a sign of the terminal.
     pub fn open(server: &XServer) -> io::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let pipe = folder.path().join("typed");
-        let made = Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status()?;
-        if !made.success() {
-            return Err(io::Error::other(format!("mkfifo: {made}")));
-        }
-        // The first line is the window's number, all after it was typed.
-        let script = r#"stty raw -echo; exec >"$PIPE"; echo "$WINDOWID"; exec cat"#;
-        let process = server
-            .command("xterm")
-            .args(["-u8", "-e", "sh", "-c", script])
-            .env("PIPE", &pipe)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let arrived = read_on_a_thread(&pipe)?;
-        let mut terminal = Self { process, window: 0, arrived, seen: Vec::new(), _folder: folder };
-        let number = terminal.until(START, |seen| seen.ends_with(b"\n"))?;
-        terminal.window = number.trim().parse().map_err(io::Error::other)?;
-        server.focus(terminal.window)?;
+        let terminal = Terminal::run(server.command("xterm").args(["-u8", "-e"]), "$WINDOWID")?;
+        server.focus(window(&terminal)?)?;
         Ok(terminal)
     }
-
-    /// Waits until as many bytes as `text` has were typed since the last call, and
-    /// returns them; less after `patience`.
-    ///
-    /// # Errors
-    /// None but the end of the terminal.
-    pub fn typed(&mut self, text: &str, patience: Duration) -> io::Result<String> {
-        match self.until(patience, |seen| seen.len() >= text.len()) {
-            Err(e) if e.kind() == io::ErrorKind::TimedOut => {
-                Ok(String::from_utf8_lossy(&std::mem::take(&mut self.seen)).into_owned())
-            }
-            other => other,
-        }
-    }
-
-    fn until(&mut self, patience: Duration, enough: impl Fn(&[u8]) -> bool) -> io::Result<String> {
-        let deadline = Instant::now() + patience;
-        while !enough(&self.seen) {
-            match self.arrived.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.seen.extend(bytes),
-                Err(RecvTimeoutError::Timeout) => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::TimedOut,
-                        "nothing more came from the terminal",
-                    ));
-                }
-                Err(RecvTimeoutError::Disconnected) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            }
-        }
-        Ok(String::from_utf8_lossy(&std::mem::take(&mut self.seen)).into_owned())
-    }
 }
 
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Reads the pipe on a thread of its own, which ends with the pipe's writer. The
-/// pipe is opened for writing as well until the terminal has written, so that a
-/// terminal that never starts cannot block the thread for ever.
-fn read_on_a_thread(pipe: &Path) -> io::Result<Receiver<Vec<u8>>> {
-    let mut both = Some(File::options().read(true).write(true).open(pipe)?);
-    let mut reader = File::open(pipe)?;
-    let (send, arrived) = mpsc::channel();
-    std::thread::Builder::new().name("terminal".into()).spawn(move || {
-        let mut bytes = [0; 4096];
-        while let Ok(count @ 1..) = reader.read(&mut bytes) {
-            both.take();
-            if send.send(bytes[..count].to_vec()).is_err() {
-                break;
-            }
-        }
-    })?;
-    Ok(arrived)
+fn window(terminal: &Terminal) -> io::Result<Window> {
+    terminal.said.parse().map_err(io::Error::other)
 }

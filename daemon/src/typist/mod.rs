@@ -8,6 +8,7 @@ pub mod enigo;
 mod ledger;
 pub mod stdout;
 pub mod thread;
+pub mod wayland;
 pub mod x11;
 
 use swictation_core::Edit;
@@ -74,6 +75,7 @@ pub struct Mechanism {
 
 /// Every mechanism, in the order in which "auto" tries them.
 pub const TYPISTS: &[Mechanism] = &[
+    Mechanism { name: "wayland", open: wayland::open, probe: Some(wayland::open) },
     Mechanism { name: "x11", open: x11::open, probe: Some(x11::probe) },
     Mechanism { name: "stdout", open: stdout::open, probe: None },
     Mechanism { name: "enigo", open: enigo::open, probe: None },
@@ -178,7 +180,7 @@ mod tests {
     fn an_unknown_name_lists_the_known_ones() {
         assert_eq!(
             opened(TYPISTS, "telepathy"),
-            "no typist is called \"telepathy\"; write auto, x11, stdout, enigo"
+            "no typist is called \"telepathy\"; write auto, wayland, x11, stdout, enigo"
         );
     }
 }

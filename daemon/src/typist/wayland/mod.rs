@@ -1,0 +1,281 @@
+//! Typing on Wayland with a keyboard of our own (`zwp_virtual_keyboard_v1`), which Sway,
+//! Hyprland, niri, river, labwc and others offer.
+//!
+//! The keyboard brings its keymap along ([`keymap`]), so the layout, Caps Lock and the
+//! modifiers of the person's own keyboard do not matter: they are another device's. After
+//! every character the compositor is asked for an answer, which confirms how far it came
+//! and holds the typist back to its pace. Where the compositor tells of its windows, text
+//! is not typed while none has the focus ([`seen`]). The keyboard lives as long as the
+//! typist: the first one of a seat has to be noticed by all programs before its keys are.
+//! Between two edits nothing is watched, and no events pile up.
+
+mod keymap;
+mod seen;
+
+use super::{Typist, TypistError};
+use keymap::{BACKSPACE, Keymap, Press};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
+use seen::Seen;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+use swictation_core::Edit;
+use swictation_core::edit::typeable;
+use wayland_client::backend::WaylandError;
+use wayland_client::globals::{GlobalList, registry_queue_init};
+use wayland_client::protocol::wl_keyboard::{KeyState, KeymapFormat};
+use wayland_client::protocol::wl_seat::WlSeat;
+use wayland_client::{Connection, Dispatch, DispatchError, EventQueue, Proxy, QueueHandle};
+use wayland_protocols_misc::zwp_virtual_keyboard_v1::client::zwp_virtual_keyboard_manager_v1::ZwpVirtualKeyboardManagerV1;
+use wayland_protocols_misc::zwp_virtual_keyboard_v1::client::zwp_virtual_keyboard_v1::ZwpVirtualKeyboardV1;
+use wayland_protocols_wlr::foreign_toplevel::v1::client::zwlr_foreign_toplevel_manager_v1::ZwlrForeignToplevelManagerV1;
+
+/// How long programs get to notice that the seat has a keyboard now.
+const NOTICED: Duration = Duration::from_millis(150);
+
+/// Characters between two waits for the compositor, and the pause after each but the
+/// last: together they bound the pace to 2,000 characters a second, which programs keep
+/// up with.
+const STRIDE: usize = 8;
+const PAUSE: Duration = Duration::from_millis(4);
+
+/// How long the compositor may take for a stride.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const NO_FOCUS: &str = "no window has the focus";
+
+/// A keyboard of one Wayland compositor.
+pub struct Wayland {
+    connection: Connection,
+    queue: EventQueue<Seen>,
+    globals: GlobalList,
+    seen: Seen,
+    keyboard: ZwpVirtualKeyboardV1,
+    keymap: Keymap,
+    made: Instant,
+    /// Programs may not know yet that there is a keyboard.
+    fresh: bool,
+    /// The number of the last request for an answer.
+    asked: u64,
+    modifiers: u32,
+}
+
+/// Opens the compositor that the environment names.
+///
+/// # Errors
+/// [`TypistError::Unavailable`] as for [`Wayland::connect`], or where there is none.
+pub fn open() -> Result<Box<dyn Typist>, TypistError> {
+    let connection = Connection::connect_to_env().map_err(|e| {
+        TypistError::Unavailable(format!(
+            "no Wayland compositor: {e}. Start the daemon inside the desktop session, or run \
+             `systemctl --user import-environment WAYLAND_DISPLAY` and restart it"
+        ))
+    })?;
+    Ok(Box::new(Wayland::connect(connection)?))
+}
+
+impl Wayland {
+    /// Makes a keyboard for the first seat of a compositor.
+    ///
+    /// # Errors
+    /// [`TypistError::Unavailable`] when the compositor offers no virtual keyboards, has
+    /// no seat, or goes away.
+    pub fn connect(connection: Connection) -> Result<Self, TypistError> {
+        let failed = |e: &dyn std::fmt::Display| {
+            TypistError::Unavailable(format!("the Wayland compositor does not answer: {e}"))
+        };
+        let (globals, mut queue) = registry_queue_init::<Seen>(&connection).map_err(|e| failed(&e))?;
+        let hand = queue.handle();
+        let manager = bind::<ZwpVirtualKeyboardManagerV1>(&globals, &hand)?;
+        let seat = bind::<WlSeat>(&globals, &hand)?;
+        let mut seen = Seen::default();
+        // The seat tells what it has without ours.
+        queue.roundtrip(&mut seen).map_err(|e| failed(&e))?;
+        let mut wayland = Self {
+            keyboard: manager.create_virtual_keyboard(&seat, &hand, ()),
+            fresh: !seen.keyboard,
+            connection,
+            queue,
+            globals,
+            seen,
+            keymap: Keymap::default(),
+            made: Instant::now(),
+            asked: 0,
+            modifiers: 0,
+        };
+        wayland.give_keymap().and_then(|()| wayland.answer()).map_err(|halt| failed(&halt))?;
+        Ok(wayland)
+    }
+
+    /// Hands the keymap over; keys that follow are looked up in it.
+    fn give_keymap(&mut self) -> Result<(), Halt> {
+        let text = self.keymap.text() + "\0";
+        let file = memfd_create("swictation-keymap", MemfdFlags::CLOEXEC).map_err(std::io::Error::from)?;
+        let mut file = File::from(file);
+        file.write_all(text.as_bytes())?;
+        self.keyboard.keymap(KeymapFormat::XkbV1.into(), file.as_fd(), text.len() as u32);
+        Ok(())
+    }
+
+    /// Presses a key and lets it go, and asks for an answer.
+    fn press(&mut self, press: Press) {
+        if press.modifiers != self.modifiers {
+            self.modifiers = press.modifiers;
+            self.keyboard.modifiers(self.modifiers, 0, 0, 0);
+        }
+        // Only differences between these times matter, and they may wrap around.
+        let time = self.made.elapsed().as_millis() as u32;
+        for state in [KeyState::Pressed, KeyState::Released] {
+            self.keyboard.key(time, press.key.into(), state.into());
+        }
+        self.ask();
+    }
+
+    fn ask(&mut self) {
+        self.asked += 1;
+        self.connection.display().sync(&self.queue.handle(), self.asked);
+    }
+
+    /// Waits until the compositor has done everything so far.
+    fn answer(&mut self) -> Result<(), Halt> {
+        self.ask();
+        self.wait()
+    }
+
+    /// Waits until every request for an answer has one.
+    fn wait(&mut self) -> Result<(), Halt> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.queue.dispatch_pending(&mut self.seen)?;
+            if self.seen.answered == self.asked {
+                return Ok(());
+            }
+            let full = match self.connection.flush() {
+                Ok(()) => PollFlags::empty(),
+                Err(WaylandError::Io(e)) if e.kind() == std::io::ErrorKind::WouldBlock => PollFlags::OUT,
+                Err(e) => return Err(e.into()),
+            };
+            let Some(guard) = self.queue.prepare_read() else { continue };
+            let left = deadline.saturating_duration_since(Instant::now());
+            let fd = guard.connection_fd();
+            let mut waited = [PollFd::new(&fd, PollFlags::IN | full)];
+            let timeout = Timespec::try_from(left).ok();
+            match poll(&mut waited, timeout.as_ref()) {
+                Ok(0) => return Err(Halt::Silent),
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(std::io::Error::from(e).into()),
+            }
+            match guard.read() {
+                Err(WaylandError::Io(e)) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+                read => drop(read?),
+            }
+        }
+    }
+
+    /// Types as much of a text as the compositor takes; how many characters that were is
+    /// in `typed`, also when it stops before the end.
+    fn type_text(&mut self, text: &[char], typed: &mut usize) -> Result<(), Halt> {
+        while *typed < text.len() {
+            let rest = &text[*typed..];
+            let (count, changed) = self.keymap.admit(&rest[..rest.len().min(STRIDE)]);
+            if changed {
+                self.give_keymap()?;
+            }
+            let presses: Vec<_> = rest[..count].iter().filter_map(|c| self.keymap.press(*c)).collect();
+            self.stride(&presses, typed)?;
+            if *typed < text.len() {
+                std::thread::sleep(PAUSE);
+            }
+        }
+        Ok(())
+    }
+
+    /// Presses some keys and waits for them; adds those that arrived to `typed`.
+    fn stride(&mut self, presses: &[Press], typed: &mut usize) -> Result<(), Halt> {
+        if self.seen.is_nowhere() {
+            return Err(Halt::Nowhere);
+        }
+        let before = self.asked;
+        self.seen.arrived = before;
+        presses.iter().for_each(|press| self.press(*press));
+        let done = self.wait();
+        *typed += (self.seen.arrived - before) as usize;
+        done?;
+        if self.seen.lost { Err(Halt::Nowhere) } else { Ok(()) }
+    }
+
+    fn edit(&mut self, edit: &Edit, typed: &mut usize) -> Result<(), Halt> {
+        if std::mem::take(&mut self.fresh) {
+            std::thread::sleep(NOTICED.saturating_sub(self.made.elapsed()));
+        }
+        self.answer()?;
+        let mut erased = 0;
+        while erased < edit.erase {
+            let presses = [Press::of(BACKSPACE); STRIDE];
+            self.stride(&presses[..STRIDE.min(edit.erase - erased)], &mut erased)?;
+        }
+        let text: Vec<char> = typeable(&edit.insert).chars().collect();
+        let done = self.type_text(&text, typed);
+        if std::mem::take(&mut self.modifiers) != 0 {
+            self.keyboard.modifiers(0, 0, 0, 0);
+            self.answer()?;
+        }
+        done
+    }
+}
+
+impl Typist for Wayland {
+    fn name(&self) -> &'static str {
+        "wayland"
+    }
+
+    fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
+        // Only those that have a focus to tell of tell of windows.
+        let windows =
+            self.globals.bind::<ZwlrForeignToplevelManagerV1, _, _>(&self.queue.handle(), 1..=3, ());
+        if windows.is_ok() {
+            self.seen.watch();
+        }
+        let mut typed = 0;
+        let done = self.edit(edit, &mut typed);
+        self.seen.rest();
+        if let Ok(windows) = windows {
+            windows.stop();
+        }
+        done.map_err(|halt| match halt {
+            Halt::Nowhere => TypistError::Nowhere { typed, reason: halt.to_string() },
+            _ => TypistError::Lost { typed, reason: format!("the Wayland compositor is lost: {halt}") },
+        })
+    }
+}
+
+/// Why typing stops before the end.
+#[derive(Debug, thiserror::Error)]
+enum Halt {
+    #[error("{NO_FOCUS}")]
+    Nowhere,
+    #[error("it has not answered for {} s", PATIENCE.as_secs())]
+    Silent,
+    #[error("{0}")]
+    Connection(#[from] WaylandError),
+    #[error("{0}")]
+    Protocol(#[from] DispatchError),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Something that the compositor must offer.
+fn bind<I>(globals: &GlobalList, hand: &QueueHandle<Seen>) -> Result<I, TypistError>
+where
+    I: Proxy + 'static,
+    Seen: Dispatch<I, ()>,
+{
+    globals.bind(hand, 1..=1, ()).map_err(|_| {
+        TypistError::Unavailable(format!(
+            "this Wayland compositor does not offer {}, as GNOME's and KDE's do not",
+            I::interface().name
+        ))
+    })
+}

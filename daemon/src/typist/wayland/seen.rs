@@ -1,0 +1,153 @@
+//! What the compositor has told, in the order in which it did things.
+//!
+//! Every key that is sent is followed by a request for an answer. A compositor does one
+//! request after the other and tells of the focus when it moves, so the answers that come
+//! before the news of a lost focus say exactly which keys came before it.
+
+use wayland_client::backend::ObjectId;
+use wayland_client::globals::GlobalListContents;
+use wayland_client::protocol::wl_callback::{self, WlCallback};
+use wayland_client::protocol::wl_registry::{self, WlRegistry};
+use wayland_client::protocol::wl_seat::{self, Capability, WlSeat};
+use wayland_client::{Connection, Dispatch, Proxy, QueueHandle, WEnum, delegate_noop, event_created_child};
+use wayland_protocols_misc::zwp_virtual_keyboard_v1::client::zwp_virtual_keyboard_manager_v1::ZwpVirtualKeyboardManagerV1;
+use wayland_protocols_misc::zwp_virtual_keyboard_v1::client::zwp_virtual_keyboard_v1::ZwpVirtualKeyboardV1;
+use wayland_protocols_wlr::foreign_toplevel::v1::client::zwlr_foreign_toplevel_handle_v1::{
+    self as handle, ZwlrForeignToplevelHandleV1,
+};
+use wayland_protocols_wlr::foreign_toplevel::v1::client::zwlr_foreign_toplevel_manager_v1::{
+    self as manager, ZwlrForeignToplevelManagerV1,
+};
+
+/// The state of a window that has the focus, as a number in the protocol.
+const ACTIVATED: u32 = handle::State::Activated as u32;
+
+/// What is known of the session.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// The seat has a keyboard already, so programs listen to one.
+    pub keyboard: bool,
+    /// The number of the last request that was answered.
+    pub answered: u64,
+    /// The same, while a window had the focus.
+    pub arrived: u64,
+    /// No window had the focus at some time since this was set to false.
+    pub lost: bool,
+    /// The windows, while they are watched, and whether they have the focus.
+    windows: Option<Vec<(ZwlrForeignToplevelHandleV1, bool)>>,
+}
+
+impl Seen {
+    /// Windows will be told of from here on.
+    pub(super) fn watch(&mut self) {
+        self.windows = Some(Vec::new());
+        self.lost = false;
+    }
+
+    /// No window will be told of any more.
+    pub(super) fn rest(&mut self) {
+        self.windows.take().into_iter().flatten().for_each(|(window, _)| window.destroy());
+    }
+
+    /// The compositor tells of windows, and none has the focus.
+    pub(super) fn is_nowhere(&self) -> bool {
+        self.windows.as_ref().is_some_and(|windows| windows.iter().all(|(_, focus)| !focus))
+    }
+
+    fn window(&mut self, id: &ObjectId) -> Option<&mut bool> {
+        let windows = self.windows.as_mut()?;
+        windows.iter_mut().find_map(|(window, focus)| (window.id() == *id).then_some(focus))
+    }
+}
+
+impl Dispatch<WlCallback, u64> for Seen {
+    fn event(
+        seen: &mut Self,
+        _: &WlCallback,
+        _: wl_callback::Event,
+        number: &u64,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+        seen.answered = *number;
+        seen.lost |= seen.is_nowhere();
+        if !seen.lost {
+            seen.arrived = *number;
+        }
+    }
+}
+
+impl Dispatch<WlSeat, ()> for Seen {
+    fn event(
+        seen: &mut Self,
+        _: &WlSeat,
+        event: wl_seat::Event,
+        (): &(),
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+        if let wl_seat::Event::Capabilities { capabilities: WEnum::Value(has) } = event {
+            seen.keyboard = has.contains(Capability::Keyboard);
+        }
+    }
+}
+
+impl Dispatch<ZwlrForeignToplevelManagerV1, ()> for Seen {
+    fn event(
+        seen: &mut Self,
+        _: &ZwlrForeignToplevelManagerV1,
+        event: manager::Event,
+        (): &(),
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+        if let manager::Event::Toplevel { toplevel } = event {
+            match &mut seen.windows {
+                Some(windows) => windows.push((toplevel, false)),
+                None => toplevel.destroy(),
+            }
+        }
+    }
+
+    event_created_child!(Seen, ZwlrForeignToplevelManagerV1, [
+        manager::EVT_TOPLEVEL_OPCODE => (ZwlrForeignToplevelHandleV1, ()),
+    ]);
+}
+
+impl Dispatch<ZwlrForeignToplevelHandleV1, ()> for Seen {
+    fn event(
+        seen: &mut Self,
+        window: &ZwlrForeignToplevelHandleV1,
+        event: handle::Event,
+        (): &(),
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+        let has = match event {
+            handle::Event::State { state } => {
+                let (numbers, _) = state.as_chunks::<4>();
+                numbers.iter().any(|number| u32::from_ne_bytes(*number) == ACTIVATED)
+            }
+            handle::Event::Closed => false,
+            _ => return,
+        };
+        if let Some(focus) = seen.window(&window.id()) {
+            *focus = has;
+        }
+    }
+}
+
+impl Dispatch<WlRegistry, GlobalListContents> for Seen {
+    fn event(
+        _: &mut Self,
+        _: &WlRegistry,
+        _: wl_registry::Event,
+        _: &GlobalListContents,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+    }
+}
+
+delegate_noop!(Seen: ignore ZwpVirtualKeyboardManagerV1);
+delegate_noop!(Seen: ignore ZwpVirtualKeyboardV1);

@@ -1,0 +1,233 @@
+//! Typing into a real terminal in a real Sway: what arrives is what was meant, whatever
+//! the person's keyboard does, however busy the machine is, and wherever the focus goes.
+
+#![allow(clippy::unwrap_used)] // A desk that cannot be set up fails its test there and then.
+
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use swictation_core::Edit;
+use swictation_daemon::typist::wayland::Wayland;
+use swictation_daemon::typist::{Typist, TypistError};
+use swictation_tests::sway::{Sway, present};
+use swictation_tests::terminal::Terminal;
+use swictation_tests::{need, program};
+use wayland_client::Connection;
+
+const ASCII: &str = "Sphinx of black quartz, judge my vow! 0123456789 \
+                     `~!@#$%^&*()-_=+[{]}\\|;:'\",<.>/? JACKDAWS love my BIG sphinx";
+const ACCENTS: &str = "é ß € ñ Ünïcödé ÀÇÊ œuvre – „Straße“ l’été¿";
+const CJK: &str = "今日は良い天気ですね。你好世界，这是一个测试。안녕하세요";
+const EMOJI: &str = "😀 👩\u{200d}💻 🎉 ❤\u{fe0f}";
+const MIXED: &str = "Naïve café: 3 € für 你好 (ok?) 😀 — Москва, Ωmega & ñandú!";
+
+/// How long everything may take to arrive while other tests run.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A typist in front of a terminal, in a compositor of its own.
+struct Desk {
+    typist: Wayland,
+    terminal: Terminal,
+    sway: Sway,
+}
+
+impl Desk {
+    /// Nothing when there is no Sway to be had.
+    fn new() -> Option<Self> {
+        if !present() {
+            return None;
+        }
+        let sway = Sway::start().unwrap();
+        let terminal = sway.terminal().unwrap();
+        let typist = Wayland::connect(Connection::from_socket(sway.connect().unwrap()).unwrap()).unwrap();
+        Some(Self { typist, terminal, sway })
+    }
+
+    fn apply(&mut self, erase: usize, insert: &str) -> Result<(), TypistError> {
+        self.typist.apply(&Edit { erase, insert: insert.into() })
+    }
+
+    /// Types the text and expects the terminal to get `expected`, and not a byte more.
+    #[track_caller]
+    fn expect(&mut self, erase: usize, insert: &str, expected: &str) {
+        self.apply(erase, insert).unwrap();
+        self.apply(0, " ").unwrap();
+        let expected = format!("{expected} ");
+        assert_eq!(self.terminal.typed(&expected, PATIENCE).unwrap(), expected);
+    }
+
+    #[track_caller]
+    fn types(&mut self, text: &str) {
+        self.expect(0, text, text);
+    }
+
+    /// Another keyboard, on which a person holds a modifier.
+    fn hold(&mut self, modifier: &str) -> Option<Held> {
+        if !need("wtype", program("wtype")) {
+            return None;
+        }
+        // The key tells that the modifier is down.
+        let mut command = self.sway.command("wtype");
+        let held = Held(command.args(["-M", modifier, "-k", "z", "-s", "600000"]).spawn().unwrap());
+        assert!(!self.terminal.typed("z", PATIENCE).unwrap().is_empty(), "{modifier}");
+        Some(held)
+    }
+
+    /// Types a long text and does something once its beginning is there; how much of it
+    /// the typist says arrived, and how much of that was seen.
+    fn interrupted(&mut self, text: &str, interrupt: impl FnOnce(&mut Sway)) -> (TypistError, usize) {
+        std::thread::scope(|scope| {
+            let typist = &mut self.typist;
+            let typing = scope.spawn(|| typist.apply(&Edit { erase: 0, insert: text.into() }));
+            let begun = self.terminal.typed(&text[..100], PATIENCE).unwrap();
+            assert!(text.starts_with(&begun), "{begun:?}");
+            interrupt(&mut self.sway);
+            (typing.join().unwrap().unwrap_err(), begun.len())
+        })
+    }
+}
+
+/// A program that presses keys until it is dropped.
+struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn every_script_is_typed_and_the_first_character_is_there() {
+    let Some(mut desk) = Desk::new() else { return };
+    for text in [ASCII, ACCENTS, CJK, EMOJI, MIXED] {
+        desk.types(text);
+    }
+}
+
+#[test]
+fn two_thousand_characters_arrive_in_order_while_the_machine_is_busy() {
+    let Some(mut desk) = Desk::new() else { return };
+    let busy = Busy::with(3);
+    let mixed: String = "Word, größer: 25 €; naïve 你好 😀 ".chars().cycle().take(2000).collect();
+    let begun = Instant::now();
+    desk.types(&mixed);
+    println!("busy: 2000 characters took {:?}", begun.elapsed());
+    drop(busy);
+}
+
+#[test]
+fn a_language_with_more_characters_than_keys_is_typed() {
+    let Some(mut desk) = Desk::new() else { return };
+    let chinese: String = ('一'..).take(400).collect();
+    desk.types(&chinese);
+    // What had a key once has lost it, and gets one again.
+    desk.types(&chinese[..60]);
+}
+
+#[test]
+fn a_modifier_that_is_held_on_another_keyboard_changes_nothing() {
+    for modifier in ["shift", "ctrl", "alt", "logo", "altgr", "capslock"] {
+        let Some(mut desk) = Desk::new() else { return };
+        let Some(_held) = desk.hold(modifier) else { return };
+        desk.types("Hello, World: 100 % naïve");
+    }
+}
+
+#[test]
+fn erasing_presses_backspace_before_the_insertion() {
+    let Some(mut desk) = Desk::new() else { return };
+    desk.types("hello");
+    desk.expect(11, "p 你", &("\x7f".repeat(11) + "p 你"));
+    desk.expect(2, "", "\x7f\x7f");
+}
+
+#[test]
+fn nothing_is_typed_while_no_window_has_the_focus_and_the_rest_follows_when_one_has() {
+    let Some(mut desk) = Desk::new() else { return };
+    desk.types("before");
+    desk.sway.tell("workspace 2").unwrap();
+    for _ in 0..2 {
+        match desk.apply(0, "kept") {
+            Err(TypistError::Nowhere { typed: 0, reason }) => assert!(reason.contains("focus"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    desk.sway.tell("workspace 1").unwrap();
+    desk.types("kept");
+}
+
+#[test]
+fn what_came_before_the_focus_was_lost_is_known_to_the_character() {
+    let Some(mut desk) = Desk::new() else { return };
+    let text: String = (0..400).map(|n| format!("word {n} ")).collect();
+    let (error, seen) = desk.interrupted(&text, |sway| sway.tell("workspace 2").unwrap());
+    let TypistError::Nowhere { typed, .. } = error else { panic!("{error:?}") };
+    assert!((seen..text.len()).contains(&typed), "{typed} of which {seen} were seen");
+    assert_eq!(desk.terminal.typed(&text[seen..typed], PATIENCE).unwrap(), text[seen..typed]);
+    desk.sway.tell("workspace 1").unwrap();
+    desk.types(&text[typed..]);
+}
+
+#[test]
+fn the_window_that_has_the_focus_now_gets_the_text() {
+    let Some(mut desk) = Desk::new() else { return };
+    desk.types("first");
+    let second = desk.sway.terminal().unwrap();
+    let first = std::mem::replace(&mut desk.terminal, second);
+    desk.types("second");
+    drop(std::mem::replace(&mut desk.terminal, first));
+    // It is gone when the next edit finds another window in its place.
+    desk.types("first again");
+}
+
+#[test]
+fn a_compositor_that_dies_in_the_middle_is_told_with_what_had_been_typed() {
+    let Some(mut desk) = Desk::new() else { return };
+    let text = "a long text. ".repeat(1000);
+    let (error, seen) = desk.interrupted(&text, |sway| sway.kill().unwrap());
+    match error {
+        TypistError::Lost { typed, .. } => {
+            assert!((seen..text.len()).contains(&typed), "{typed}, seen {seen}")
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(desk.apply(0, "more"), Err(TypistError::Lost { typed: 0, .. })));
+}
+
+#[test]
+fn a_word_arrives_at_once() {
+    let Some(mut desk) = Desk::new() else { return };
+    desk.types("Warm");
+    let mut took: Vec<Duration> = (0..50)
+        .map(|_| {
+            let begun = Instant::now();
+            desk.apply(0, "streaming ").unwrap();
+            assert_eq!(desk.terminal.typed("streaming ", PATIENCE).unwrap(), "streaming ");
+            begun.elapsed()
+        })
+        .collect();
+    took.sort_unstable();
+    println!("a word: median {:?}, p95 {:?}, worst {:?}", took[25], took[47], took[49]);
+}
+
+/// Threads that keep the machine busy until it is dropped.
+struct Busy(Arc<AtomicBool>);
+
+impl Busy {
+    fn with(threads: usize) -> Self {
+        let idle = Arc::new(AtomicBool::new(false));
+        for _ in 0..threads {
+            let idle = idle.clone();
+            std::thread::spawn(move || while !idle.load(Ordering::Relaxed) {});
+        }
+        Self(idle)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
