@@ -159,9 +159,8 @@ fn serve(args: Serve, log: &str) -> Outcome {
     let no_thread = |e: std::io::Error| (exit::FAILURE, format!("the system gives no thread: {e}"));
     let logind = logind.transpose().map_err(no_thread)?;
     let typed = wakes.0.clone();
-    let typist =
-        typist::thread::spawn(config.typist.clone(), move |report| drop(typed.send(Wake::Typed(report))))
-            .map_err(no_thread)?;
+    let typist = typist::thread::spawn(&config, move |report| drop(typed.send(Wake::Typed(report))))
+        .map_err(no_thread)?;
     let kept = wakes.0.clone();
     let journal = journal::Journal::start(journal::place(config.recovery), move |news| {
         drop(kept.send(Wake::Journal(news)));

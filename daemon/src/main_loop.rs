@@ -379,6 +379,7 @@ impl MainLoop {
                         drop(self.wakes.send(Wake::Typed(Report {
                             id,
                             result: Ok(()),
+                            elsewhere: false,
                             typed,
                             typist: "none",
                         })));
@@ -473,8 +474,8 @@ fn taste(config: &Config) -> session::Taste {
 }
 
 fn typed(report: Report) -> Event {
-    let Report { id, result, typed, .. } = report;
-    Event::Typed(id, result.map_err(|why| session::Untyped { typed, why }))
+    let Report { id, result, elsewhere, typed, .. } = report;
+    Event::Typed(id, result.map_err(|why| session::Untyped { typed, why, elsewhere }))
 }
 
 /// The channel that all other threads hold the sending end of.

@@ -56,7 +56,7 @@ impl Desk {
             (typing.join().unwrap(), begun.len())
         });
         match result {
-            (Err(TypistError::Nowhere { typed, .. }), begun) => {
+            (Err(TypistError::Nowhere { typed, .. } | TypistError::Elsewhere { typed }), begun) => {
                 assert!((begun..text.len()).contains(&typed), "{typed} of which {begun} were seen");
                 // What was seen is compared here, so that what follows is the rest.
                 assert_eq!(self.terminal.typed(&text[begun..typed], PATIENCE).unwrap(), text[begun..typed]);
@@ -68,7 +68,7 @@ impl Desk {
 
     /// A dictation that typed this, to be taken back.
     fn dictated(&mut self, text: &str) {
-        self.typist.watch();
+        self.typist.watch(false);
         for word in text.split_inclusive(' ') {
             self.apply(word).unwrap();
         }
@@ -137,7 +137,7 @@ fn after_the_server_was_restarted_the_rest_is_typed_there() {
     drop(typist);
     let (display, (send, reports)) = (server.display.clone(), mpsc::channel());
     let open = move |_: &[&str]| Ok(Box::new(X11::connect(Some(&display))?) as Box<dyn Typist>);
-    let thread = spawn_with(open, move |report: Report| send.send(report).unwrap()).unwrap();
+    let thread = spawn_with(open, false, move |report: Report| send.send(report).unwrap()).unwrap();
     let text = long();
     thread.send(1, insert(&text));
     let begun = terminal.typed(&text[..100], PATIENCE).unwrap();
@@ -172,7 +172,7 @@ fn while_a_hotkey_is_held_its_owner_gets_the_keys_so_nothing_is_typed() {
     desk.got("hello");
     // Pressed in the middle.
     let text = long();
-    desk.typist.watch();
+    desk.typist.watch(false);
     let typed = desk.interrupted(&text, |server, _| server.press(F9).unwrap());
     desk.server.release(F9).unwrap();
     desk.apply(&text[typed..typed + 30]).unwrap();
@@ -250,4 +250,36 @@ fn what_was_typed_stays_when_another_window_has_the_focus() {
     desk.terminal = first;
     desk.server.show(&desk.terminal).unwrap();
     desk.got("");
+}
+
+#[test]
+fn text_that_is_kept_to_one_window_goes_into_no_other() {
+    let Some(mut desk) = Desk::new() else { return };
+    desk.typist.watch(true);
+    desk.got("");
+    let text = long();
+    let mut second = None;
+    let typed = desk.interrupted(&text, |server, _| second = Some(Terminal::open(server).unwrap()));
+    assert!(matches!(desk.apply("x"), Err(TypistError::Elsewhere { typed: 0 })));
+    desk.server.show(&desk.terminal).unwrap();
+    desk.apply(&text[typed..typed + 30]).unwrap();
+    desk.got(&text[typed..typed + 30]);
+    // The next dictation is another window's, which has got nothing so far.
+    desk.terminal = second.unwrap();
+    desk.server.show(&desk.terminal).unwrap();
+    desk.typist.rest();
+    desk.typist.watch(true);
+    desk.got("");
+}
+
+#[test]
+fn text_is_kept_to_the_first_window_that_gets_some_when_none_had_the_focus_at_first() {
+    let Some(mut desk) = Desk::new() else { return };
+    desk.server.focus_nothing().unwrap();
+    desk.typist.watch(true);
+    assert!(matches!(desk.apply("x"), Err(TypistError::Nowhere { typed: 0, .. })));
+    desk.server.show(&desk.terminal).unwrap();
+    desk.got("");
+    let _second = Terminal::open(&desk.server).unwrap();
+    assert!(matches!(desk.apply("x"), Err(TypistError::Elsewhere { typed: 0 })));
 }

@@ -183,6 +183,26 @@ fn the_window_that_has_the_focus_now_gets_the_text() {
 }
 
 #[test]
+fn text_that_is_kept_to_one_window_waits_until_that_has_the_focus_again() {
+    let Some(mut desk) = Desk::new() else { return };
+    desk.typist.watch(true);
+    desk.types("first");
+    let mut second = desk.sway.terminal().unwrap();
+    for _ in 0..2 {
+        assert!(matches!(desk.apply(0, "kept"), Err(TypistError::Elsewhere { typed: 0 })));
+        desk.typist.tend();
+    }
+    desk.sway.tell("focus left").unwrap();
+    desk.types("kept");
+    // The next dictation is another window's, which has got nothing so far.
+    desk.sway.tell("focus right").unwrap();
+    std::mem::swap(&mut desk.terminal, &mut second);
+    desk.typist.rest();
+    desk.typist.watch(true);
+    desk.types("second");
+}
+
+#[test]
 fn a_compositor_that_dies_in_the_middle_is_told_with_what_had_been_typed() {
     let Some(mut desk) = Desk::new() else { return };
     let text = "a long text. ".repeat(1000);

@@ -30,6 +30,7 @@ struct ConfigFile {
     microphone: Option<String>,
     stop_tail_ms: Option<i64>,
     typist: Option<String>,
+    focus: Option<Focus>,
     trailing_space: Option<bool>,
     cancel_erases: Option<bool>,
     unload_seconds: Option<i64>,
@@ -48,6 +49,20 @@ pub enum Recovery {
     Disk,
     /// Nowhere.
     Off,
+}
+
+/// What becomes of text when another window gets the focus than the one that had it when
+/// the dictation began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Focus {
+    /// It is typed there.
+    #[default]
+    Follow,
+    /// It is kept until the first window has the focus again.
+    Hold,
+    /// The dictation stops, and what was not typed is kept as with [`Focus::Hold`].
+    Stop,
 }
 
 /// What holds.
@@ -85,6 +100,8 @@ pub struct Config {
     pub stop_tail_ms: u32,
     /// `auto` or the name of a typist.
     pub typist: String,
+    /// What becomes of text when the focus moves.
+    pub focus: Focus,
     /// End a dictation with a space.
     pub trailing_space: bool,
     /// The worker, and the memory it takes, goes after so long without a dictation; 0 = never.
@@ -115,6 +132,7 @@ impl Default for Config {
             microphone: "default".to_owned(),
             stop_tail_ms: 200,
             typist: "auto".to_owned(),
+            focus: Focus::default(),
             trailing_space: true,
             unload_seconds: 0,
             keep_skipped: false,
@@ -151,6 +169,7 @@ impl Config {
             stop_tail: Duration::from_millis(u64::from(self.stop_tail_ms)),
             trailing_space: self.trailing_space,
             cancel_erases: self.cancel_erases,
+            stops_elsewhere: self.focus == Focus::Stop,
             devices: devices.iter().map(|d| (*d).to_owned()).collect(),
             unload_after: (self.unload_seconds > 0)
                 .then(|| Duration::from_secs(u64::from(self.unload_seconds))),
@@ -171,6 +190,7 @@ impl Config {
             microphone: next.microphone.clone(),
             stop_tail_ms: next.stop_tail_ms,
             typist: next.typist.clone(),
+            focus: next.focus,
             trailing_space: next.trailing_space,
             unload_seconds: next.unload_seconds,
             keep_skipped: next.keep_skipped,
@@ -230,6 +250,7 @@ impl ConfigFile {
             stop_tail_ms: number("stop_tail_ms", self.stop_tail_ms, 0, 2000)?
                 .unwrap_or(defaults.stop_tail_ms),
             typist: named("typist", self.typist, defaults.typist)?,
+            focus: self.focus.unwrap_or(defaults.focus),
             trailing_space: self.trailing_space.unwrap_or(defaults.trailing_space),
             unload_seconds: number("unload_seconds", self.unload_seconds, 0, 86_400)?
                 .unwrap_or(defaults.unload_seconds),

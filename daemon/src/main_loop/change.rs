@@ -46,8 +46,9 @@ impl MainLoop {
             None => return,
         };
         notify::reloading();
-        if self.parts.config.typist != config.typist {
-            self.replace_typist(&config.typist);
+        let typing = |config: &Config| (config.typist.clone(), config.focus);
+        if typing(&self.parts.config) != typing(&config) {
+            self.replace_typist(&config);
         }
         if let Some(journal) =
             self.parts.journal.as_ref().filter(|_| self.parts.config.recovery != config.recovery)
@@ -179,9 +180,9 @@ impl MainLoop {
         Recipe::new(program, settings::model_dir(&config.model), config, steps, &log)
     }
 
-    fn replace_typist(&mut self, name: &str) {
+    fn replace_typist(&mut self, config: &Config) {
         let wakes = self.wakes.clone();
-        match thread::spawn(name.to_owned(), move |report| drop(wakes.send(super::Wake::Typed(report)))) {
+        match thread::spawn(config, move |report| drop(wakes.send(super::Wake::Typed(report)))) {
             // Dropping the old one types what it still has.
             Ok(typist) => self.parts.typist = Some(typist),
             Err(error) => tracing::error!("the system gives no thread for the typist: {error}"),

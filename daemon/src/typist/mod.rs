@@ -19,8 +19,14 @@ pub trait Typist: Send {
     fn name(&self) -> &'static str;
     /// Applies the edit; on an error, how much of it arrived is in the error.
     fn apply(&mut self, edit: &Edit) -> Result<(), TypistError>;
-    /// From here until [`Typist::rest`], sees what [`Typist::take_back`] must know.
-    fn watch(&mut self) {}
+    /// From here until [`Typist::rest`], sees what [`Typist::take_back`] must know. With
+    /// `keep`, text goes into the window that has the focus now, or into the first that
+    /// gets some, and into no other, as far as the typist can tell windows apart.
+    fn watch(&mut self, keep: bool) {
+        let _ = keep;
+    }
+    /// Takes in what has piled up; called every few seconds while it watches.
+    fn tend(&mut self) {}
     /// Nothing will be taken back any more.
     fn rest(&mut self) {}
     /// Erases so many characters before the caret if, since [`Typist::watch`], the focus
@@ -49,6 +55,13 @@ pub enum TypistError {
         /// Where the focus is.
         reason: String,
     },
+    /// Another window has the focus than the one that text is kept to: wait until that one
+    /// has it. `typed` characters of the insertion had arrived before.
+    #[error("{ELSEWHERE}")]
+    Elsewhere {
+        /// Characters of `Edit::insert` that had arrived.
+        typed: usize,
+    },
     /// The connection was lost: open the mechanism again. `typed` characters of
     /// the insertion had been handed over and confirmed.
     #[error("{reason}")]
@@ -59,6 +72,8 @@ pub enum TypistError {
         reason: String,
     },
 }
+
+const ELSEWHERE: &str = "another window has the focus than the one that was dictated into";
 
 /// Opens a mechanism, or says why this session does not have it.
 pub type Open = fn() -> Result<Box<dyn Typist>, TypistError>;

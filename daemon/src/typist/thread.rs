@@ -11,10 +11,15 @@
 use super::ledger::Ledger;
 use super::{Typist, TypistError};
 use std::collections::VecDeque;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use swictation_core::Edit;
+use swictation_core::config::{Config, Focus};
 use swictation_core::edit::typeable;
+
+/// How often a typist that watches is tended.
+const TENDED: Duration = Duration::from_secs(2);
 
 /// What became of an edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +28,9 @@ pub struct Report {
     pub id: u64,
     /// `Err` says, for the user, why the edit was not applied or not as a whole.
     pub result: Result<(), String>,
+    /// It was not applied because another window has the focus than the one that text is
+    /// kept to.
+    pub elsewhere: bool,
     /// Characters of the insertion that arrived, also when the rest did not.
     pub typed: usize,
     /// The typist's name; empty while none could be opened.
@@ -43,25 +51,29 @@ enum Order {
     TakeBack { from: u64, erase: bool },
 }
 
-/// Starts the thread; `name` is what the configuration calls the typist, or "auto".
+/// Starts the thread with the typist, and the care about the focus, of a configuration.
 /// `reports` is called on the thread, once for each edit.
 ///
 /// # Errors
 /// The system's refusal to start a thread.
-pub fn spawn(name: String, reports: impl Fn(Report) + Send + 'static) -> std::io::Result<TypistThread> {
-    spawn_with(move |failed| super::open(&name, failed), reports)
+pub fn spawn(config: &Config, reports: impl Fn(Report) + Send + 'static) -> std::io::Result<TypistThread> {
+    let (name, keep) = (config.typist.clone(), config.focus != Focus::Follow);
+    spawn_with(move |failed| super::open(&name, failed), keep, reports)
 }
 
-/// As [`spawn`], with another way to open a typist that is none of those that failed.
+/// As [`spawn`], with another way to open a typist that is none of those that failed; with
+/// `keep`, a dictation is typed into one window alone, see [`Typist::watch`].
 ///
 /// # Errors
 /// The system's refusal to start a thread.
 pub fn spawn_with(
     open: impl FnMut(&[&str]) -> Result<Box<dyn Typist>, TypistError> + Send + 'static,
+    keep: bool,
     reports: impl Fn(Report) + Send + 'static,
 ) -> std::io::Result<TypistThread> {
     let (orders, queue) = mpsc::channel();
-    let mut desk = Desk { typist: None, open, reports, ledger: Ledger::default(), halted: None };
+    let mut desk =
+        Desk { typist: None, open, reports, ledger: Ledger::default(), keep, halted: None, elsewhere: false };
     let thread = std::thread::Builder::new().name("typist".into()).spawn(move || desk.run(&queue))?;
     Ok(TypistThread { orders: Some(orders), thread: Some(thread) })
 }
@@ -120,8 +132,12 @@ struct Desk<O, R> {
     open: O,
     reports: R,
     ledger: Ledger,
+    /// A dictation is kept to one window.
+    keep: bool,
     /// Why an edit failed, until it is told to resume.
     halted: Option<String>,
+    /// It failed because another window has the focus.
+    elsewhere: bool,
 }
 
 impl<O, R> Desk<O, R>
@@ -133,14 +149,32 @@ where
         let mut orders = VecDeque::new();
         loop {
             if orders.is_empty() {
-                let Ok(order) = queue.recv() else { return };
-                orders.push_back(order);
+                match self.next(queue) {
+                    Ok(order) => orders.push_back(order),
+                    Err(RecvTimeoutError::Timeout) => self.tend(),
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
             }
             orders.extend(queue.try_iter());
             self.drop_cancelled(&mut orders);
             if let Some(order) = orders.pop_front() {
                 self.obey(order);
             }
+        }
+    }
+
+    /// The next order; none in time while a typist watches and has to be tended.
+    fn next(&self, queue: &Receiver<Order>) -> Result<Order, RecvTimeoutError> {
+        if self.keep && self.ledger.is_open() {
+            queue.recv_timeout(TENDED)
+        } else {
+            queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        }
+    }
+
+    fn tend(&mut self) {
+        if let Some(typist) = &mut self.typist {
+            typist.tend();
         }
     }
 
@@ -173,7 +207,8 @@ where
 
     fn report(&self, id: u64, typed: usize, result: Result<(), String>) {
         let typist = self.typist.as_ref().map_or("", |typist| typist.name());
-        (self.reports)(Report { id, result, typed, typist });
+        let elsewhere = result.is_err() && self.elsewhere;
+        (self.reports)(Report { id, result, elsewhere, typed, typist });
     }
 
     /// Takes out of the queue what somebody further back in it does not want typed.
@@ -193,7 +228,7 @@ where
     fn watch(&mut self, dictating: bool) {
         self.ledger.renew(dictating);
         if let Some(typist) = &mut self.typist {
-            if dictating { typist.watch() } else { typist.rest() }
+            if dictating { typist.watch(self.keep) } else { typist.rest() }
         }
     }
 
@@ -219,7 +254,7 @@ where
             None => {
                 let mut typist = (self.open)(failed)?;
                 if self.ledger.is_open() {
-                    typist.watch();
+                    typist.watch(self.keep);
                 }
                 typist
             }
@@ -244,13 +279,18 @@ where
             let result = typist.apply(&Edit { erase, insert: text[typed..].iter().collect() });
             let arrived = match &result {
                 Ok(()) => text.len() - typed,
-                Err(TypistError::Lost { typed, .. } | TypistError::Nowhere { typed, .. }) => *typed,
+                Err(
+                    TypistError::Lost { typed, .. }
+                    | TypistError::Nowhere { typed, .. }
+                    | TypistError::Elsewhere { typed },
+                ) => *typed,
                 Err(TypistError::Unavailable(_)) => 0,
             };
             self.ledger.note(text[typed..].iter().copied().take(arrived));
             typed += arrived;
             let Err(e) = result else { return (typed, Ok(())) };
-            if let TypistError::Nowhere { .. } = e {
+            self.elsewhere = matches!(e, TypistError::Elsewhere { .. });
+            if let TypistError::Nowhere { .. } | TypistError::Elsewhere { .. } = e {
                 return (typed, Err(e.to_string()));
             }
             self.typist = None;

@@ -57,6 +57,8 @@ pub struct Taste {
     pub trailing_space: bool,
     /// A cancelled dictation takes back what it typed, where that is possible.
     pub cancel_erases: bool,
+    /// A dictation stops when its text would go into another window.
+    pub stops_elsewhere: bool,
     /// Devices in the order in which they are tried.
     pub devices: Vec<String>,
     /// A worker that nobody needs for so long is ended.
@@ -257,6 +259,13 @@ impl Session {
     fn stop(&mut self, now: Now) {
         if let Some(dictation) = self.dictations.back_mut() {
             dictation.stopped.get_or_insert(now);
+        }
+    }
+
+    /// Stops as the person would.
+    fn stop_by_itself(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if self.dictations.back().is_some_and(|d| d.stopped.is_none()) {
+            self.called(Command::Stop, self.calls.last(), now, out);
         }
     }
 

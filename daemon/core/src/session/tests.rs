@@ -50,6 +50,7 @@ fn bench() -> Bench {
         stop_tail: Duration::from_millis(200),
         trailing_space: false,
         cancel_erases: true,
+        stops_elsewhere: false,
         devices: vec!["cuda:0".into(), "cpu".into()],
         unload_after: None,
         smaller: None,
@@ -275,6 +276,8 @@ impl Bench {
             "candidate" => self.candidate(rest),
             "typed" => self.answer(usize::MAX),
             "refused" => self.answer(ms() as usize),
+            "elsewhere" if !self.typing.is_empty() => self.answer_from(0, true),
+            "elsewhere" => {}
             "hold" | "release" => {
                 let mut out = Vec::new();
                 self.session.hold_typing(verb == "hold", self.now, &mut out);
@@ -325,12 +328,17 @@ impl Bench {
         if self.typing.is_empty() {
             return;
         }
+        self.answer_from(typed, false);
+    }
+
+    /// The same where another window may have the focus.
+    fn answer_from(&mut self, typed: usize, elsewhere: bool) {
         let (id, text) = self.typing.remove(0);
         let typed = if self.halted { 0 } else { typed.min(text.chars().count()) };
         self.arrived.extend(text.chars().take(typed));
         let result = match typed == text.chars().count() {
             true => Ok(()),
-            false => Err(Untyped { typed, why: "no window".into() }),
+            false => Err(Untyped { typed, why: "no window".into(), elsewhere }),
         };
         self.halted |= result.is_err();
         self.event(Event::Typed(id, result));
@@ -744,6 +752,7 @@ fn any_op() -> impl Strategy<Value = String> {
         Just("typed"),
         Just("refused"),
         Just("refused 2"),
+        Just("elsewhere"),
         Just("hold"),
         Just("release"),
         Just("copy"),

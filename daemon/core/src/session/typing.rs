@@ -35,6 +35,8 @@ pub struct Untyped {
     pub typed: usize,
     /// Why the rest did not, for a person.
     pub why: String,
+    /// Another window has the focus than the one that text is kept to.
+    pub elsewhere: bool,
 }
 
 /// All text that was committed and may still matter.
@@ -176,11 +178,14 @@ impl Typing {
         });
     }
 
-    fn failed(&mut self, why: String, now: Now) {
+    fn failed(&mut self, why: String, elsewhere: bool, now: Now) {
         (self.halted, self.why) = (true, why);
         if self.waits() && self.pieces.iter().all(|piece| piece.edit.is_none()) {
             self.retry = Some(now + self.pause);
-            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            // Nothing is broken: the person comes back, and expects the text there.
+            if !elsewhere {
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            }
         }
     }
 
@@ -301,9 +306,12 @@ impl Session {
                 self.typing.settle(id, usize::MAX, now, &mut self.metrics, out);
                 self.typing.succeeded();
             }
-            Err(Untyped { typed, why }) => {
+            Err(Untyped { typed, why, elsewhere }) => {
                 self.typing.settle(id, typed, now, &mut self.metrics, out);
-                self.typing.failed(why, now);
+                self.typing.failed(why, elsewhere, now);
+                if elsewhere && self.taste.stops_elsewhere {
+                    self.stop_by_itself(now, out);
+                }
             }
         }
         self.typing_deadline_passed(now, out);

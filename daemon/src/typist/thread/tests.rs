@@ -63,7 +63,7 @@ fn typed(lives: &'static [Option<usize>], edits: &[(usize, &str)]) -> (String, V
         None => Err(TypistError::Unavailable("not here".into())),
     };
     let (send, reports) = mpsc::channel();
-    let thread = spawn_with(open, move |report| send.send(report).unwrap()).unwrap();
+    let thread = spawn_with(open, false, move |report| send.send(report).unwrap()).unwrap();
     for (id, (erase, insert)) in edits.iter().enumerate() {
         thread.resume();
         thread.send(id as u64, Edit { erase: *erase, insert: (*insert).into() });
@@ -115,7 +115,7 @@ fn preparing_opens_the_typist_once_and_without_a_report() {
         *count.lock().unwrap() += 1;
         Ok(Box::new(Frail::new(&Window::default(), 9)) as Box<dyn Typist>)
     };
-    let thread = spawn_with(open, move |_| *reports.lock().unwrap() += 1).unwrap();
+    let thread = spawn_with(open, false, move |_| *reports.lock().unwrap() += 1).unwrap();
     thread.prepare();
     thread.prepare();
     drop(thread);
@@ -127,7 +127,7 @@ fn desk(
     open: impl FnMut(&[&str]) -> Result<Box<dyn Typist>, TypistError> + Send + 'static,
 ) -> (TypistThread, Receiver<Report>) {
     let (send, reports) = mpsc::channel();
-    (spawn_with(open, move |report| send.send(report).unwrap()).unwrap(), reports)
+    (spawn_with(open, false, move |report| send.send(report).unwrap()).unwrap(), reports)
 }
 
 fn insert(text: &str) -> Edit {
@@ -213,7 +213,9 @@ fn cancelled(lasts: &'static [usize], edits: [&str; 3], erase: bool) -> (String,
         open: |_: &[&str]| Err(TypistError::Unavailable(String::new())),
         reports: |report: Report| dropped.set(report.id),
         ledger: Ledger::default(),
+        keep: false,
         halted: None,
+        elsewhere: false,
     };
     desk.drop_cancelled(&mut orders);
     assert_eq!((dropped.get(), orders.len()), (4, 2), "only what was cancelled is dropped");

@@ -12,11 +12,11 @@
 mod keymap;
 mod seen;
 
-use super::{Typist, TypistError};
+use super::{ELSEWHERE, Typist, TypistError};
 use keymap::{BACKSPACE, Keymap, Press};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
-use seen::Seen;
+use seen::{Place, Seen};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -53,6 +53,8 @@ pub struct Wayland {
     globals: GlobalList,
     seen: Seen,
     keyboard: ZwpVirtualKeyboardV1,
+    /// What tells of windows, while they matter.
+    windows: Option<ZwlrForeignToplevelManagerV1>,
     keymap: Keymap,
     made: Instant,
     /// Programs may not know yet that there is a keyboard.
@@ -96,6 +98,7 @@ impl Wayland {
         let mut wayland = Self {
             keyboard: manager.create_virtual_keyboard(&seat, &hand, ()),
             fresh: !seen.keyboard,
+            windows: None,
             connection,
             queue,
             globals,
@@ -194,16 +197,41 @@ impl Wayland {
 
     /// Presses some keys and waits for them; adds those that arrived to `typed`.
     fn stride(&mut self, presses: &[Press], typed: &mut usize) -> Result<(), Halt> {
-        if self.seen.is_nowhere() {
-            return Err(Halt::Nowhere);
-        }
+        self.seen.begin();
+        self.place()?;
         let before = self.asked;
         self.seen.arrived = before;
         presses.iter().for_each(|press| self.press(*press));
         let done = self.wait();
         *typed += (self.seen.arrived - before) as usize;
         done?;
-        if self.seen.lost { Err(Halt::Nowhere) } else { Ok(()) }
+        self.place()
+    }
+
+    /// Whether the keys went where they were meant to go.
+    fn place(&self) -> Result<(), Halt> {
+        match self.seen.place {
+            Place::Window => Ok(()),
+            Place::Nowhere => Err(Halt::Nowhere),
+            Place::Elsewhere => Err(Halt::Elsewhere),
+        }
+    }
+
+    /// Has the compositor tell of its windows, if it tells of any.
+    fn see_windows(&mut self) {
+        if self.windows.is_none() {
+            self.windows = self.globals.bind(&self.queue.handle(), 1..=3, ()).ok();
+            if self.windows.is_some() {
+                self.seen.watch();
+            }
+        }
+    }
+
+    fn see_no_windows(&mut self) {
+        if let Some(windows) = self.windows.take() {
+            self.seen.rest();
+            windows.stop();
+        }
     }
 
     fn edit(&mut self, edit: &Edit, typed: &mut usize) -> Result<(), Halt> {
@@ -232,22 +260,39 @@ impl Typist for Wayland {
     }
 
     fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
-        // Only those that have a focus to tell of tell of windows.
-        let windows =
-            self.globals.bind::<ZwlrForeignToplevelManagerV1, _, _>(&self.queue.handle(), 1..=3, ());
-        if windows.is_ok() {
-            self.seen.watch();
-        }
+        let watches = self.windows.is_some();
+        self.see_windows();
         let mut typed = 0;
         let done = self.edit(edit, &mut typed);
-        self.seen.rest();
-        if let Ok(windows) = windows {
-            windows.stop();
+        if !watches {
+            self.see_no_windows();
         }
         done.map_err(|halt| match halt {
             Halt::Nowhere => TypistError::Nowhere { typed, reason: halt.to_string() },
+            Halt::Elsewhere => TypistError::Elsewhere { typed },
             _ => TypistError::Lost { typed, reason: format!("the Wayland compositor is lost: {halt}") },
         })
+    }
+
+    fn watch(&mut self, keep: bool) {
+        self.rest();
+        if keep {
+            self.see_windows();
+            // A compositor that does not answer says so at the next edit.
+            if self.answer().is_ok() {
+                self.seen.keep();
+            }
+        }
+    }
+
+    fn tend(&mut self) {
+        if self.windows.is_some() {
+            let _ = self.answer();
+        }
+    }
+
+    fn rest(&mut self) {
+        self.see_no_windows();
     }
 }
 
@@ -256,6 +301,8 @@ impl Typist for Wayland {
 enum Halt {
     #[error("{NO_FOCUS}")]
     Nowhere,
+    #[error("{ELSEWHERE}")]
+    Elsewhere,
     #[error("it has not answered for {} s", PATIENCE.as_secs())]
     Silent,
     #[error("{0}")]

@@ -22,6 +22,18 @@ use wayland_protocols_wlr::foreign_toplevel::v1::client::zwlr_foreign_toplevel_m
 /// The state of a window that has the focus, as a number in the protocol.
 const ACTIVATED: u32 = handle::State::Activated as u32;
 
+/// Where keys go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Into the window that they are meant for, as far as that is known.
+    #[default]
+    Window,
+    /// No window has the focus.
+    Nowhere,
+    /// Another window has the focus than the one that text is kept to.
+    Elsewhere,
+}
+
 /// What is known of the session.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -29,29 +41,54 @@ pub(super) struct Seen {
     pub keyboard: bool,
     /// The number of the last request that was answered.
     pub answered: u64,
-    /// The same, while a window had the focus.
+    /// The same, while keys went where they were meant to go.
     pub arrived: u64,
-    /// No window had the focus at some time since this was set to false.
-    pub lost: bool,
+    /// Where the first key since [`Seen::begin`] went that went astray.
+    pub place: Place,
     /// The windows, while they are watched, and whether they have the focus.
     windows: Option<Vec<(ZwlrForeignToplevelHandleV1, bool)>>,
+    /// Text is kept to one window: that one, once it is known.
+    kept: Option<Option<ObjectId>>,
 }
 
 impl Seen {
     /// Windows will be told of from here on.
     pub(super) fn watch(&mut self) {
         self.windows = Some(Vec::new());
-        self.lost = false;
     }
 
     /// No window will be told of any more.
     pub(super) fn rest(&mut self) {
         self.windows.take().into_iter().flatten().for_each(|(window, _)| window.destroy());
+        self.kept = None;
     }
 
-    /// The compositor tells of windows, and none has the focus.
-    pub(super) fn is_nowhere(&self) -> bool {
-        self.windows.as_ref().is_some_and(|windows| windows.iter().all(|(_, focus)| !focus))
+    /// Text is kept to the window that has the focus now, or to the first that gets some.
+    pub(super) fn keep(&mut self) {
+        self.kept = Some(self.focused());
+    }
+
+    /// Keys are pressed from here on.
+    pub(super) fn begin(&mut self) {
+        let focused = self.focused();
+        if let Some(kept @ None) = &mut self.kept {
+            *kept = focused;
+        }
+        self.place = self.now();
+    }
+
+    fn focused(&self) -> Option<ObjectId> {
+        let windows = self.windows.as_deref().unwrap_or_default();
+        windows.iter().find_map(|(window, focus)| focus.then(|| window.id()))
+    }
+
+    fn now(&self) -> Place {
+        match (self.focused(), &self.kept) {
+            _ if self.windows.is_none() => Place::Window,
+            (None, _) => Place::Nowhere,
+            (Some(focused), Some(Some(kept))) if focused != *kept => Place::Elsewhere,
+            (Some(_), _) => Place::Window,
+        }
     }
 
     fn window(&mut self, id: &ObjectId) -> Option<&mut bool> {
@@ -70,8 +107,10 @@ impl Dispatch<WlCallback, u64> for Seen {
         _: &QueueHandle<Self>,
     ) {
         seen.answered = *number;
-        seen.lost |= seen.is_nowhere();
-        if !seen.lost {
+        if seen.place == Place::Window {
+            seen.place = seen.now();
+        }
+        if seen.place == Place::Window {
             seen.arrived = *number;
         }
     }

@@ -17,7 +17,7 @@ mod server;
 mod slots;
 mod watch;
 
-use super::{Typist, TypistError};
+use super::{ELSEWHERE, Typist, TypistError};
 use keymap::{BACKSPACE, Layout, Lent, Press, Symbol, symbol};
 use server::{Changes, Receiver, Server};
 use slots::{Batch, Slots};
@@ -57,6 +57,12 @@ pub struct X11 {
     /// What gets the keys, as of the last look.
     receiver: Option<Receiver>,
     watch: Watch,
+    /// Text goes into one window alone.
+    keep: bool,
+    /// That window, as far as it is known; a child of the root.
+    home: Option<Window>,
+    /// The window of the receiver, where it matters.
+    top: Option<Window>,
     layout: Layout,
     /// The group and the locked modifiers that `layout` was read for.
     read_for: (u8, u16),
@@ -74,6 +80,8 @@ enum Halt {
     Server(ReplyError),
     /// Nothing gets the keys, and why.
     Nowhere(&'static str),
+    /// Another window gets the keys than the one that text is kept to.
+    Elsewhere,
     /// A character has no key and no keycode is left to be lent.
     NoKey,
 }
@@ -122,6 +130,9 @@ impl X11 {
             server: Server::connect(display)?,
             receiver: None,
             watch: Watch::default(),
+            keep: false,
+            home: None,
+            top: None,
             layout: Layout::default(),
             read_for: (0, 0),
             stale: true,
@@ -198,6 +209,9 @@ impl X11 {
         self.attend_to_nothing()?;
         loop {
             self.receiver = self.server.receiver(focus)?;
+            if let (true, Some(receiver)) = (self.keep, self.receiver) {
+                self.top = self.server.top(receiver.window)?;
+            }
             let Some(Receiver { window, stays: true }) = self.receiver else {
                 self.watch.turn_to(None, false);
                 return Ok(());
@@ -223,17 +237,23 @@ impl X11 {
     }
 
     /// Why nothing can be typed now, after some patience with who has the keyboard.
-    fn obstacle(&mut self, patience: Duration) -> Result<Option<&'static str>, ReplyError> {
+    fn obstacle(&mut self, patience: Duration) -> Result<Option<Halt>, ReplyError> {
         let begun = Instant::now();
         while self.watch.is_grabbed() && begun.elapsed() < patience {
             std::thread::sleep(AGAIN);
             self.observe()?;
         }
         Ok(match self.receiver {
-            None => Some(NO_FOCUS),
-            Some(_) if self.watch.is_grabbed() => Some(TAKEN),
+            None => Some(Halt::Nowhere(NO_FOCUS)),
+            Some(_) if self.watch.is_grabbed() => Some(Halt::Nowhere(TAKEN)),
+            Some(_) if self.is_elsewhere() => Some(Halt::Elsewhere),
             Some(_) => None,
         })
+    }
+
+    /// Another window has the focus than the one that text is kept to.
+    fn is_elsewhere(&self) -> bool {
+        self.keep && self.home.is_some() && self.top != self.home
     }
 
     fn release_modifiers(&self) -> Result<(), ReplyError> {
@@ -263,8 +283,8 @@ impl X11 {
     /// Presses the keys for all `symbols`; `done` counts those that are confirmed.
     fn type_all(&mut self, symbols: &[Symbol], done: &mut usize) -> Result<(), Halt> {
         self.observe()?;
-        if let Some(why) = self.obstacle(GRABBED)? {
-            return Err(Halt::Nowhere(why));
+        if let Some(halt) = self.obstacle(GRABBED)? {
+            return Err(halt);
         }
         let no_key = |layout: &Layout| symbols.iter().any(|s| layout.press(*s).is_none());
         if self.slots.is_empty() && no_key(&self.layout) {
@@ -282,12 +302,13 @@ impl X11 {
                 if changed {
                     break;
                 }
-                if let Some(why) = self.obstacle(GRABBED)? {
-                    return Err(Halt::Nowhere(why));
+                if let Some(halt) = self.obstacle(GRABBED)? {
+                    return Err(halt);
                 }
-                let sent = self.press(stride)?;
+                let Some(sent) = self.press_at_home(stride)? else { continue };
                 changed = self.observe()?;
-                let arrived = self.watch.arrived(&sent, self.receiver.is_none());
+                let nowhere = self.receiver.is_none() || self.is_elsewhere();
+                let arrived = self.watch.arrived(&sent, nowhere);
                 *done += arrived;
                 // The rest of the stride went nowhere and is planned again.
                 changed |= arrived < stride.len();
@@ -307,10 +328,28 @@ impl X11 {
         presses.iter().map(|press| self.server.press(press, |request| watch.pressed(request))).collect()
     }
 
+    /// Presses keys as [`X11::press`] does, but none that would reach another window than
+    /// the one that text is kept to: nobody else can move the focus meanwhile.
+    fn press_at_home(&mut self, presses: &[Press]) -> Result<Option<Vec<u64>>, ReplyError> {
+        if !self.keep {
+            return Ok(Some(self.press(presses)?));
+        }
+        self.server.grab(true)?;
+        let (_, focus, _) = self.look()?;
+        self.attend(focus)?;
+        self.home = self.home.or(self.top);
+        let sent = match self.is_elsewhere() || self.receiver.is_none() {
+            true => None,
+            false => Some(self.press(presses)?),
+        };
+        self.server.grab(false)?;
+        Ok(sent)
+    }
+
     /// Presses BackSpace as long as nobody comes in between; why it stopped.
     fn erase(&mut self, characters: usize) -> Result<Option<String>, ReplyError> {
         self.observe()?;
-        let obstacle = self.obstacle(HELD)?;
+        let obstacle = self.obstacle(HELD)?.and_then(|halt| halt.why());
         if let Some(why) = obstacle.or_else(|| self.watch.touched()) {
             return Ok(Some(why.to_owned()));
         }
@@ -320,7 +359,7 @@ impl X11 {
         for erased in 1..=characters {
             self.press(&[backspace])?;
             self.observe()?;
-            let obstacle = self.obstacle(Duration::ZERO)?;
+            let obstacle = self.obstacle(Duration::ZERO)?.and_then(|halt| halt.why());
             if let Some(why) = obstacle.or_else(|| self.watch.touched()) {
                 return Ok(Some(format!("{why}, after {erased} of {characters} characters were erased")));
             }
@@ -383,6 +422,17 @@ fn crowding(loads: &str, cores: usize) -> f64 {
     (runnable / cores as f64).clamp(1.0, 10.0)
 }
 
+impl Halt {
+    /// Who has the keyboard instead, for a person.
+    fn why(&self) -> Option<&'static str> {
+        match self {
+            Self::Nowhere(why) => Some(why),
+            Self::Elsewhere => Some(ELSEWHERE),
+            Self::Server(_) | Self::NoKey => None,
+        }
+    }
+}
+
 impl From<ReplyError> for Halt {
     fn from(error: ReplyError) -> Self {
         Self::Server(error)
@@ -414,6 +464,7 @@ impl Typist for X11 {
         match result {
             Ok(()) => Ok(()),
             Err(Halt::Nowhere(why)) => Err(TypistError::Nowhere { typed, reason: why.into() }),
+            Err(Halt::Elsewhere) => Err(TypistError::Elsewhere { typed }),
             Err(Halt::NoKey) if done == 0 => Err(TypistError::Unavailable(NO_KEY.into())),
             Err(Halt::NoKey) => Err(TypistError::Lost { typed, reason: NO_KEY.into() }),
             Err(Halt::Server(e)) => {
@@ -422,9 +473,13 @@ impl Typist for X11 {
         }
     }
 
-    fn watch(&mut self) {
+    fn watch(&mut self, keep: bool) {
         // A server that does not answer says so at the next edit.
         let _ = self.see(true);
+        (self.keep, self.home, self.top) = (keep, None, None);
+        if keep && self.observe().is_ok() {
+            self.home = self.top;
+        }
     }
 
     fn rest(&mut self) {

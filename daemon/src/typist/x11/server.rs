@@ -120,6 +120,28 @@ impl Server {
         Ok((!unseen).then_some(Receiver { window: focus, stays: true }))
     }
 
+    /// The window that this one is a part of, as the window manager or the root has it.
+    pub(super) fn top(&self, mut window: Window) -> Result<Option<Window>, ReplyError> {
+        loop {
+            // A window may be gone by now.
+            let Ok(tree) = self.connection.query_tree(window)?.reply() else { return Ok(None) };
+            if tree.parent == self.root || tree.parent == x11rb::NONE {
+                return Ok(Some(window));
+            }
+            window = tree.parent;
+        }
+    }
+
+    /// Has the server obey nobody else, or everybody again.
+    pub(super) fn grab(&self, alone: bool) -> Result<(), ConnectionError> {
+        if alone {
+            self.connection.grab_server()?;
+        } else {
+            self.connection.ungrab_server()?;
+        }
+        self.connection.flush()
+    }
+
     /// Has the server tell of the focus of a window and of the root, or no longer.
     pub(super) fn tell_of_focus(&self, window: Window, tell: bool) -> Result<(), ConnectionError> {
         let mask = if tell { EventMask::FOCUS_CHANGE } else { EventMask::NO_EVENT };

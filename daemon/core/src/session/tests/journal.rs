@@ -171,8 +171,11 @@ impl Run {
             op => {
                 let Some(id) = self.typing.first().copied() else { return };
                 self.typing.remove(0);
-                let result =
-                    if op == 14 { Err(Untyped { typed: 0, why: "no window".into() }) } else { Ok(()) };
+                let result = if op == 14 {
+                    Err(Untyped { typed: 0, why: "no window".into(), elsewhere: false })
+                } else {
+                    Ok(())
+                };
                 self.event(Event::Typed(id, result));
             }
         }

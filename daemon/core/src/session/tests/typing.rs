@@ -221,3 +221,31 @@ proptest! {
         prop_assert_eq!(bench.session.typing_trouble(), "");
     }
 }
+
+#[test]
+fn text_that_is_kept_to_a_window_is_tried_as_soon_as_that_may_have_the_focus_again() {
+    let mut bench = check(&format!("{TALK} · elsewhere"), "");
+    for _ in 0..20 {
+        let at = bench.session.deadline().expect("it is tried again");
+        assert_eq!((at - bench.now).as_millis(), 500);
+        bench.now = at;
+        bench.event(Event::Tick);
+        bench.apply("elsewhere");
+    }
+    assert!(bench.session.dictations.iter().all(|d| d.stopped.is_none()), "nobody stopped it");
+    bench.apply("+500");
+    assert_eq!(bench.typed_in_the_end(), "one");
+}
+
+#[test]
+fn a_dictation_that_is_to_stop_when_the_focus_moves_ends_and_its_text_waits_for_its_window() {
+    let mut bench = check(TALK, "type \"one\"");
+    bench.session.taste.stops_elsewhere = true;
+    bench.apply("elsewhere");
+    assert!(bench.session.dictations.iter().all(|d| d.stopped.is_some()));
+    format!("{END} · elsewhere · +500").split(" · ").skip(1).for_each(|op| bench.apply(op));
+    assert_eq!(bench.typed_in_the_end(), "one two");
+    // The next one begins as ever.
+    bench.apply("start");
+    assert!(bench.session.dictations.iter().any(|d| d.stopped.is_none()));
+}

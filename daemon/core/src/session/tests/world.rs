@@ -41,6 +41,7 @@ impl World {
             stop_tail: Duration::ZERO,
             trailing_space: true,
             cancel_erases: true,
+            stops_elsewhere: false,
             devices: vec!["cpu".into()],
             unload_after: Some(Duration::from_secs(30)),
             smaller: None,
