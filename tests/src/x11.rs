@@ -1,18 +1,13 @@
 //! A real X server without a screen, and a terminal in it that tells what it gets.
 //!
-//! The terminal copies every byte it is sent, in raw mode, into a named pipe: what
-//! was typed can be awaited instead of looked for, Enter arrives as "\r" and
-//! Backspace as "\x7f". There is no window manager; the fixture gives the
-//! terminal the focus itself, which no race can take away.
+//! There is no window manager; the fixture gives the terminal the focus itself, which
+//! no race can take away.
 
+use crate::terminal::Typed;
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 use x11rb::connection::Connection;
 use x11rb::protocol::Event;
 use x11rb::protocol::xkb::{self, ConnectionExt as _};
@@ -37,9 +32,7 @@ pub struct XServer {
 pub struct Terminal {
     process: Child,
     window: Window,
-    arrived: Receiver<Vec<u8>>,
-    seen: Vec<u8>,
-    _folder: TempDir,
+    typed: Typed,
 }
 
 /// A key that a program has for itself, as a window manager has its hotkeys.
@@ -287,24 +280,18 @@ impl Terminal {
     /// # Errors
     /// A program's failure, or 20 seconds without a sign of the terminal.
     pub fn open(server: &XServer) -> io::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let pipe = folder.path().join("typed");
-        let made = Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status()?;
-        if !made.success() {
-            return Err(io::Error::other(format!("mkfifo: {made}")));
-        }
+        let typed = Typed::new(false)?;
         // The first line is the window's number, all after it was typed.
         let script = r#"stty raw -echo; exec >"$PIPE"; echo "$WINDOWID"; exec cat"#;
         let process = server
             .command("xterm")
             .args(["-u8", "-e", "sh", "-c", script])
-            .env("PIPE", &pipe)
+            .env("PIPE", typed.pipe())
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let arrived = read_on_a_thread(&pipe)?;
-        let mut terminal = Self { process, window: 0, arrived, seen: Vec::new(), _folder: folder };
-        let number = terminal.until(START, |seen| seen.ends_with(b"\n"))?;
+        let mut terminal = Self { process, window: 0, typed };
+        let number = terminal.typed.line(START)?;
         terminal.window = number.trim().parse().map_err(io::Error::other)?;
         server.focus(terminal.window)?;
         Ok(terminal)
@@ -316,29 +303,7 @@ impl Terminal {
     /// # Errors
     /// None but the end of the terminal.
     pub fn typed(&mut self, text: &str, patience: Duration) -> io::Result<String> {
-        match self.until(patience, |seen| seen.len() >= text.len()) {
-            Err(e) if e.kind() == io::ErrorKind::TimedOut => {
-                Ok(String::from_utf8_lossy(&std::mem::take(&mut self.seen)).into_owned())
-            }
-            other => other,
-        }
-    }
-
-    fn until(&mut self, patience: Duration, enough: impl Fn(&[u8]) -> bool) -> io::Result<String> {
-        let deadline = Instant::now() + patience;
-        while !enough(&self.seen) {
-            match self.arrived.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.seen.extend(bytes),
-                Err(RecvTimeoutError::Timeout) => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::TimedOut,
-                        "nothing more came from the terminal",
-                    ));
-                }
-                Err(RecvTimeoutError::Disconnected) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            }
-        }
-        Ok(String::from_utf8_lossy(&std::mem::take(&mut self.seen)).into_owned())
+        self.typed.typed(text, patience)
     }
 }
 
@@ -347,23 +312,4 @@ impl Drop for Terminal {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Reads the pipe on a thread of its own, which ends with the pipe's writer. The
-/// pipe is opened for writing as well until the terminal has written, so that a
-/// terminal that never starts cannot block the thread for ever.
-fn read_on_a_thread(pipe: &Path) -> io::Result<Receiver<Vec<u8>>> {
-    let mut both = Some(File::options().read(true).write(true).open(pipe)?);
-    let mut reader = File::open(pipe)?;
-    let (send, arrived) = mpsc::channel();
-    std::thread::Builder::new().name("terminal".into()).spawn(move || {
-        let mut bytes = [0; 4096];
-        while let Ok(count @ 1..) = reader.read(&mut bytes) {
-            both.take();
-            if send.send(bytes[..count].to_vec()).is_err() {
-                break;
-            }
-        }
-    })?;
-    Ok(arrived)
 }
