@@ -18,3 +18,10 @@ fn the_fixture_sees_what_another_program_types() {
     assert!(desktop.command("wtype").args(["-s", "200", texts::MIXED]).status().unwrap().success());
     assert_eq!(terminal.typed(texts::MIXED, PATIENCE).unwrap(), texts::MIXED);
 }
+
+#[test]
+fn a_desktop_comes_up() {
+    let Some(kind) = Kind::asked() else { return };
+    let desktop = Desktop::start(kind, "us").unwrap();
+    let _terminal = desktop.terminal().unwrap();
+}

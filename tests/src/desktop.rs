@@ -288,11 +288,13 @@ impl Desktop {
         shell.args(["--virtual-monitor", "1024x768", "--wayland-display", DISPLAY]);
         self.part(&mut shell)?;
         self.displayed()?;
-        self.named("org.gnome.Shell")?;
-        // It begins with a view of all windows, which takes what is typed.
+        // It has its name before its objects, and begins with a view of all windows, which
+        // takes what is typed.
         let property = ["org.gnome.Shell", "OverviewActive", "<false>"];
         let set = "org.freedesktop.DBus.Properties.Set";
-        self.call("org.gnome.Shell", "/org/gnome/Shell", set, &property)?;
+        self.until("the shell", |desktop| {
+            desktop.call("org.gnome.Shell", "/org/gnome/Shell", set, &property).is_ok()
+        })?;
         // Vendor, version, and what was allowed: the keyboard and the clipboard.
         let leave = "<('GNOME', uint32 1, <(int64 0, int64 0, uint32 1, true, @a(uuv) [])>)>";
         self.portal(Some("gnome"), &["Set", "remote-desktop", "true", TOKEN, "{'': ['yes']}", leave])

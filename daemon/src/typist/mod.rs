@@ -5,6 +5,7 @@
 //! it. It knows nothing of words, sessions or workers.
 
 pub mod enigo;
+pub mod layout;
 mod ledger;
 pub mod stdout;
 pub mod thread;
