@@ -7,6 +7,7 @@
 pub mod enigo;
 pub mod layout;
 mod ledger;
+pub mod portal;
 pub mod stdout;
 pub mod thread;
 pub mod x11;
@@ -76,6 +77,7 @@ pub struct Mechanism {
 /// Every mechanism, in the order in which "auto" tries them.
 pub const TYPISTS: &[Mechanism] = &[
     Mechanism { name: "x11", open: x11::open, probe: Some(x11::probe) },
+    Mechanism { name: "portal", open: portal::open, probe: Some(portal::open) },
     Mechanism { name: "stdout", open: stdout::open, probe: None },
     Mechanism { name: "enigo", open: enigo::open, probe: None },
 ];
@@ -179,7 +181,7 @@ mod tests {
     fn an_unknown_name_lists_the_known_ones() {
         assert_eq!(
             opened(TYPISTS, "telepathy"),
-            "no typist is called \"telepathy\"; write auto, x11, stdout, enigo"
+            "no typist is called \"telepathy\"; write auto, x11, portal, stdout, enigo"
         );
     }
 }
