@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // A desk that cannot be set up fails its test there and then.
 
+use std::os::unix::net::UnixStream;
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,17 +11,10 @@ use std::time::{Duration, Instant};
 use swictation_core::Edit;
 use swictation_daemon::typist::wayland::Wayland;
 use swictation_daemon::typist::{Typist, TypistError};
-use swictation_tests::sway::{Sway, present};
-use swictation_tests::terminal::Terminal;
+use swictation_tests::desktop::{Desktop, Kind, Terminal};
+use swictation_tests::texts;
 use swictation_tests::{need, program};
 use wayland_client::Connection;
-
-const ASCII: &str = "Sphinx of black quartz, judge my vow! 0123456789 \
-                     `~!@#$%^&*()-_=+[{]}\\|;:'\",<.>/? JACKDAWS love my BIG sphinx";
-const ACCENTS: &str = "é ß € ñ Ünïcödé ÀÇÊ œuvre – „Straße“ l’été¿";
-const CJK: &str = "今日は良い天気ですね。你好世界，这是一个测试。안녕하세요";
-const EMOJI: &str = "😀 👩\u{200d}💻 🎉 ❤\u{fe0f}";
-const MIXED: &str = "Naïve café: 3 € für 你好 (ok?) 😀 — Москва, Ωmega & ñandú!";
 
 /// How long everything may take to arrive while other tests run.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,19 +23,23 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Desk {
     typist: Wayland,
     terminal: Terminal,
-    sway: Sway,
+    desktop: Desktop,
 }
 
 impl Desk {
-    /// Nothing when there is no Sway to be had.
+    /// Nothing when there is no such compositor to be had.
     fn new() -> Option<Self> {
-        if !present() {
-            return None;
-        }
-        let sway = Sway::start().unwrap();
-        let terminal = sway.terminal().unwrap();
-        let typist = Wayland::connect(Connection::from_socket(sway.connect().unwrap()).unwrap()).unwrap();
-        Some(Self { typist, terminal, sway })
+        let kind = Kind::of_wlroots()?;
+        let desktop = Desktop::start(kind, "us").unwrap();
+        let terminal = desktop.terminal().unwrap();
+        let socket = UnixStream::connect(desktop.display()).unwrap();
+        let typist = Wayland::connect(Connection::from_socket(socket).unwrap()).unwrap();
+        Some(Self { typist, terminal, desktop })
+    }
+
+    /// One whose focus can be moved by a command.
+    fn in_sway() -> Option<Self> {
+        (Kind::of_wlroots()? == Kind::Sway).then(Self::new).flatten()
     }
 
     fn apply(&mut self, erase: usize, insert: &str) -> Result<(), TypistError> {
@@ -68,7 +66,7 @@ impl Desk {
             return None;
         }
         // The key tells that the modifier is down.
-        let mut command = self.sway.command("wtype");
+        let mut command = self.desktop.command("wtype");
         let held = Held(command.args(["-M", modifier, "-k", "z", "-s", "600000"]).spawn().unwrap());
         assert!(!self.terminal.typed("z", PATIENCE).unwrap().is_empty(), "{modifier}");
         Some(held)
@@ -76,13 +74,13 @@ impl Desk {
 
     /// Types a long text and does something once its beginning is there; how much of it
     /// the typist says arrived, and how much of that was seen.
-    fn interrupted(&mut self, text: &str, interrupt: impl FnOnce(&mut Sway)) -> (TypistError, usize) {
+    fn interrupted(&mut self, text: &str, interrupt: impl FnOnce(&mut Desktop)) -> (TypistError, usize) {
         std::thread::scope(|scope| {
             let typist = &mut self.typist;
             let typing = scope.spawn(|| typist.apply(&Edit { erase: 0, insert: text.into() }));
             let begun = self.terminal.typed(&text[..100], PATIENCE).unwrap();
             assert!(text.starts_with(&begun), "{begun:?}");
-            interrupt(&mut self.sway);
+            interrupt(&mut self.desktop);
             (typing.join().unwrap().unwrap_err(), begun.len())
         })
     }
@@ -101,7 +99,7 @@ impl Drop for Held {
 #[test]
 fn every_script_is_typed_and_the_first_character_is_there() {
     let Some(mut desk) = Desk::new() else { return };
-    for text in [ASCII, ACCENTS, CJK, EMOJI, MIXED] {
+    for text in texts::ALL {
         desk.types(text);
     }
 }
@@ -145,36 +143,36 @@ fn erasing_presses_backspace_before_the_insertion() {
 
 #[test]
 fn nothing_is_typed_while_no_window_has_the_focus_and_the_rest_follows_when_one_has() {
-    let Some(mut desk) = Desk::new() else { return };
+    let Some(mut desk) = Desk::in_sway() else { return };
     desk.types("before");
-    desk.sway.tell("workspace 2").unwrap();
+    desk.desktop.tell("workspace 2").unwrap();
     for _ in 0..2 {
         match desk.apply(0, "kept") {
             Err(TypistError::Nowhere { typed: 0, reason }) => assert!(reason.contains("focus"), "{reason}"),
             other => panic!("{other:?}"),
         }
     }
-    desk.sway.tell("workspace 1").unwrap();
+    desk.desktop.tell("workspace 1").unwrap();
     desk.types("kept");
 }
 
 #[test]
 fn what_came_before_the_focus_was_lost_is_known_to_the_character() {
-    let Some(mut desk) = Desk::new() else { return };
+    let Some(mut desk) = Desk::in_sway() else { return };
     let text: String = (0..400).map(|n| format!("word {n} ")).collect();
-    let (error, seen) = desk.interrupted(&text, |sway| sway.tell("workspace 2").unwrap());
+    let (error, seen) = desk.interrupted(&text, |desktop| desktop.tell("workspace 2").unwrap());
     let TypistError::Nowhere { typed, .. } = error else { panic!("{error:?}") };
     assert!((seen..text.len()).contains(&typed), "{typed} of which {seen} were seen");
     assert_eq!(desk.terminal.typed(&text[seen..typed], PATIENCE).unwrap(), text[seen..typed]);
-    desk.sway.tell("workspace 1").unwrap();
+    desk.desktop.tell("workspace 1").unwrap();
     desk.types(&text[typed..]);
 }
 
 #[test]
 fn the_window_that_has_the_focus_now_gets_the_text() {
-    let Some(mut desk) = Desk::new() else { return };
+    let Some(mut desk) = Desk::in_sway() else { return };
     desk.types("first");
-    let second = desk.sway.terminal().unwrap();
+    let second = desk.desktop.terminal().unwrap();
     let first = std::mem::replace(&mut desk.terminal, second);
     desk.types("second");
     drop(std::mem::replace(&mut desk.terminal, first));
@@ -184,18 +182,18 @@ fn the_window_that_has_the_focus_now_gets_the_text() {
 
 #[test]
 fn text_that_is_kept_to_one_window_waits_until_that_has_the_focus_again() {
-    let Some(mut desk) = Desk::new() else { return };
+    let Some(mut desk) = Desk::in_sway() else { return };
     desk.typist.watch(true);
     desk.types("first");
-    let mut second = desk.sway.terminal().unwrap();
+    let mut second = desk.desktop.terminal().unwrap();
     for _ in 0..2 {
         assert!(matches!(desk.apply(0, "kept"), Err(TypistError::Elsewhere { typed: 0 })));
         desk.typist.tend();
     }
-    desk.sway.tell("focus left").unwrap();
+    desk.desktop.tell("focus left").unwrap();
     desk.types("kept");
     // The next dictation is another window's, which has got nothing so far.
-    desk.sway.tell("focus right").unwrap();
+    desk.desktop.tell("focus right").unwrap();
     std::mem::swap(&mut desk.terminal, &mut second);
     desk.typist.rest();
     desk.typist.watch(true);
@@ -206,7 +204,7 @@ fn text_that_is_kept_to_one_window_waits_until_that_has_the_focus_again() {
 fn a_compositor_that_dies_in_the_middle_is_told_with_what_had_been_typed() {
     let Some(mut desk) = Desk::new() else { return };
     let text = "a long text. ".repeat(1000);
-    let (error, seen) = desk.interrupted(&text, |sway| sway.kill().unwrap());
+    let (error, seen) = desk.interrupted(&text, |desktop| desktop.kill().unwrap());
     match error {
         TypistError::Lost { typed, .. } => {
             assert!((seen..text.len()).contains(&typed), "{typed}, seen {seen}")

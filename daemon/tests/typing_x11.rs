@@ -9,16 +9,10 @@ use std::time::{Duration, Instant};
 use swictation_core::Edit;
 use swictation_daemon::typist::x11::X11;
 use swictation_daemon::typist::{Typist, TypistError};
+use swictation_tests::texts::{self, ACCENTS, ASCII};
 use swictation_tests::x11::{Terminal, XServer, terminal};
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::ConnectionExt;
-
-const ASCII: &str = "Sphinx of black quartz, judge my vow! 0123456789 \
-                     `~!@#$%^&*()-_=+[{]}\\|;:'\",<.>/? JACKDAWS love my BIG sphinx";
-const ACCENTS: &str = "é ß € ñ Ünïcödé ÀÇÊ œuvre – „Straße“ l’été¿";
-const CJK: &str = "今日は良い天気ですね。你好世界，这是一个测试。안녕하세요";
-const EMOJI: &str = "😀 👩\u{200d}💻 🎉 ❤\u{fe0f}";
-const MIXED: &str = "Naïve café: 3 € für 你好 (ok?) 😀 — Москва, Ωmega & ñandú!";
 
 /// How long everything may take to arrive while other tests run.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -74,7 +68,7 @@ impl Desk {
 
 fn every_script_on(layout: &str) {
     let Some(mut desk) = Desk::with(layout) else { return };
-    for text in [ASCII, ACCENTS, CJK, EMOJI, MIXED] {
+    for text in texts::ALL {
         desk.types(text);
     }
 }

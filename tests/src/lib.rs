@@ -8,12 +8,13 @@
 
 pub mod babble;
 pub mod bus;
+pub mod desktop;
 pub mod logind;
 pub mod programs;
 pub mod protobuf;
 pub mod pulse;
-pub mod sway;
 pub mod terminal;
+pub mod texts;
 pub mod x11;
 
 use std::fs::OpenOptions;

@@ -1,10 +1,9 @@
 //! A real X server without a screen, and a terminal in it that tells what it gets.
 //!
-//! There is no window manager; the fixture gives the terminal the focus itself, which no
-//! race can take away.
+//! There is no window manager; the fixture gives the terminal the focus itself, which
+//! no race can take away.
 
-use crate::terminal::START;
-pub use crate::terminal::Terminal;
+use crate::terminal::Typed;
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -17,6 +16,9 @@ use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
+/// The longest that a part of the fixture may take to start.
+const START: Duration = Duration::from_secs(20);
+
 /// An Xvfb and a connection to it that plays the user's hands.
 pub struct XServer {
     process: Child,
@@ -24,6 +26,13 @@ pub struct XServer {
     pub display: String,
     hands: RustConnection,
     root: Window,
+}
+
+/// An xterm that has the focus.
+pub struct Terminal {
+    process: Child,
+    window: Window,
+    typed: Typed,
 }
 
 /// A key that a program has for itself, as a window manager has its hotkeys.
@@ -162,7 +171,7 @@ impl XServer {
     /// # Errors
     /// The connection's failure.
     pub fn hide(&self, terminal: &Terminal) -> io::Result<()> {
-        self.hands.unmap_window(window(terminal)?).map_err(io::Error::other)?;
+        self.hands.unmap_window(terminal.window).map_err(io::Error::other)?;
         self.hands.sync().map_err(io::Error::other)
     }
 
@@ -171,8 +180,8 @@ impl XServer {
     /// # Errors
     /// The connection's failure.
     pub fn show(&self, terminal: &Terminal) -> io::Result<()> {
-        self.hands.map_window(window(terminal)?).map_err(io::Error::other)?;
-        self.focus(window(terminal)?)
+        self.hands.map_window(terminal.window).map_err(io::Error::other)?;
+        self.focus(terminal.window)
     }
 
     /// Clicks the first button where the pointer is.
@@ -266,17 +275,41 @@ pub fn terminal(layout: &str) -> Option<(XServer, Terminal)> {
 }
 
 impl Terminal {
-    /// Opens an xterm on the server and gives it the focus.
+    /// Opens a terminal on the server and gives it the focus.
     ///
     /// # Errors
     /// A program's failure, or 20 seconds without a sign of the terminal.
     pub fn open(server: &XServer) -> io::Result<Self> {
-        let terminal = Terminal::run(server.command("xterm").args(["-u8", "-e"]), "$WINDOWID")?;
-        server.focus(window(&terminal)?)?;
+        let typed = Typed::new(false)?;
+        // The first line is the window's number, all after it was typed.
+        let script = r#"stty raw -echo; exec >"$PIPE"; echo "$WINDOWID"; exec cat"#;
+        let process = server
+            .command("xterm")
+            .args(["-u8", "-e", "sh", "-c", script])
+            .env("PIPE", typed.pipe())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut terminal = Self { process, window: 0, typed };
+        let number = terminal.typed.line(START)?;
+        terminal.window = number.trim().parse().map_err(io::Error::other)?;
+        server.focus(terminal.window)?;
         Ok(terminal)
+    }
+
+    /// Waits until as many bytes as `text` has were typed since the last call, and
+    /// returns them; less after `patience`.
+    ///
+    /// # Errors
+    /// None but the end of the terminal.
+    pub fn typed(&mut self, text: &str, patience: Duration) -> io::Result<String> {
+        self.typed.typed(text, patience)
     }
 }
 
-fn window(terminal: &Terminal) -> io::Result<Window> {
-    terminal.said.parse().map_err(io::Error::other)
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }

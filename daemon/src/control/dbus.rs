@@ -329,13 +329,13 @@ async fn carry(
     true
 }
 
-/// What a thread of the bus runs on.
-pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+/// What a thread of a bus runs on.
+pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// The next message; none when the bus is gone.
-pub(super) async fn next(messages: &mut MessageStream) -> Option<zbus::Result<Message>> {
+pub(crate) async fn next(messages: &mut MessageStream) -> Option<zbus::Result<Message>> {
     std::future::poll_fn(|cx| Pin::new(&mut *messages).poll_next(cx)).await
 }
 

@@ -5,7 +5,9 @@
 //! it. It knows nothing of words, sessions or workers.
 
 pub mod enigo;
+pub mod layout;
 mod ledger;
+pub mod portal;
 pub mod stdout;
 pub mod thread;
 pub mod wayland;
@@ -92,6 +94,7 @@ pub struct Mechanism {
 pub const TYPISTS: &[Mechanism] = &[
     Mechanism { name: "wayland", open: wayland::open, probe: Some(wayland::open) },
     Mechanism { name: "x11", open: x11::open, probe: Some(x11::probe) },
+    Mechanism { name: "portal", open: portal::open, probe: Some(portal::open) },
     Mechanism { name: "stdout", open: stdout::open, probe: None },
     Mechanism { name: "enigo", open: enigo::open, probe: None },
 ];
@@ -195,7 +198,7 @@ mod tests {
     fn an_unknown_name_lists_the_known_ones() {
         assert_eq!(
             opened(TYPISTS, "telepathy"),
-            "no typist is called \"telepathy\"; write auto, wayland, x11, stdout, enigo"
+            "no typist is called \"telepathy\"; write auto, wayland, x11, portal, stdout, enigo"
         );
     }
 }

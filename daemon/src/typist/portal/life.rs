@@ -1,0 +1,169 @@
+//! The life of the portal's session, from the first dictation to the daemon's end.
+//!
+//! A person may be asked whether Swictation may type, and may take a while: meanwhile what
+//! is to be typed is given back at once with that as the reason, and typed when it is tried
+//! again. Who says no is asked again with the next dictation and not before.
+
+use super::desk::Desk;
+use super::session::{self, Refusal, Session};
+use super::token::Token;
+use crate::typist::TypistError;
+use std::pin::Pin;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+use swictation_core::Edit;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+use zbus::Connection;
+
+/// How long an edit waits for a session that nobody may have to be asked for.
+const UNASKED: Duration = Duration::from_secs(2);
+
+/// What the typist wants.
+pub(super) enum Order {
+    /// A dictation begins.
+    Begin,
+    /// Apply an edit, and tell what came of it.
+    Apply(Edit, Sender<Result<(), TypistError>>),
+}
+
+type Opening = Pin<Box<dyn Future<Output = Result<Desk, Refusal>>>>;
+
+/// What there is of a session.
+enum Stage {
+    Absent,
+    /// Since when; a person may be asked.
+    Opening(Opening, Instant),
+    Open(Box<Desk>),
+    /// The person said no.
+    Denied,
+}
+
+/// The portal, and the session with it.
+pub(super) struct Life {
+    connection: Connection,
+    token: Token,
+    stage: Stage,
+}
+
+impl Life {
+    /// Finds the portal, and opens no session.
+    ///
+    /// # Errors
+    /// Why there is none, for a person.
+    pub(super) async fn find(bus: Option<&str>, token: Token) -> Result<Self, String> {
+        let connection = session::connect(bus).await?;
+        session::check(&connection).await?;
+        Ok(Self { connection, token, stage: Stage::Absent })
+    }
+
+    /// Does what is ordered until nobody can order any more.
+    pub(super) async fn run(mut self, mut orders: UnboundedReceiver<Order>) {
+        loop {
+            let order = tokio::select! {
+                order = orders.recv() => order,
+                () = self.attend() => continue,
+            };
+            match order {
+                None => return,
+                Some(Order::Begin) => {
+                    if let Stage::Absent | Stage::Denied = self.stage {
+                        self.begin();
+                    }
+                }
+                Some(Order::Apply(edit, reply)) => drop(reply.send(self.apply(&edit).await)),
+            }
+        }
+    }
+
+    /// Asks for a session; the answer comes when it is attended to.
+    fn begin(&mut self) {
+        let opening = open(self.connection.clone(), self.token.read());
+        self.stage = Stage::Opening(Box::pin(opening), Instant::now());
+    }
+
+    /// Waits for what the desktop has to say, and returns when the stage may be another.
+    async fn attend(&mut self) {
+        match &mut self.stage {
+            Stage::Absent | Stage::Denied => std::future::pending().await,
+            Stage::Opening(opening, _) => {
+                let opened = opening.await;
+                // Whoever applies an edit next is told what failed.
+                drop(self.opened(opened));
+            }
+            Stage::Open(desk) => {
+                let why = desk.attend().await;
+                tracing::info!("the session of the desktop's portal is over: {why}");
+                self.stage = Stage::Absent;
+            }
+        }
+    }
+
+    fn opened(&mut self, opened: Result<Desk, Refusal>) -> Result<(), String> {
+        match opened {
+            Ok(desk) => {
+                self.token.replace(desk.token());
+                self.stage = Stage::Open(Box::new(desk));
+                Ok(())
+            }
+            Err(refusal) => {
+                // Whatever was wrong with it: without one the person is asked.
+                self.token.replace(None);
+                match refusal {
+                    Refusal::Denied => {
+                        self.stage = Stage::Denied;
+                        Ok(())
+                    }
+                    Refusal::Failed(why) => {
+                        self.stage = Stage::Absent;
+                        Err(why)
+                    }
+                }
+            }
+        }
+    }
+
+    async fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
+        if let Stage::Absent = self.stage {
+            self.begin();
+        }
+        if let Stage::Opening(opening, since) = &mut self.stage {
+            let Ok(opened) = tokio::time::timeout_at(*since + UNASKED, opening).await else {
+                return Err(nowhere(ASKED));
+            };
+            self.opened(opened).map_err(TypistError::Unavailable)?;
+        }
+        match &mut self.stage {
+            Stage::Open(desk) => {
+                let applied = desk.apply(edit).await;
+                if let Err(TypistError::Lost { .. }) = applied {
+                    self.stage = Stage::Absent;
+                }
+                applied
+            }
+            _ => Err(nowhere(DENIED)),
+        }
+    }
+}
+
+async fn open(connection: Connection, token: Option<String>) -> Result<Desk, Refusal> {
+    let session = match Session::open(connection.clone(), token.as_deref()).await {
+        // A token of another desktop, or of one that was set up anew.
+        Err(Refusal::Failed(why)) if token.is_some() => {
+            tracing::info!("{why}; it is asked again, without the leave it gave before");
+            Session::open(connection, None).await?
+        }
+        opened => opened?,
+    };
+    Desk::open(session).await.map_err(Refusal::Failed)
+}
+
+fn nowhere(reason: &str) -> TypistError {
+    TypistError::Nowhere { typed: 0, reason: reason.into() }
+}
+
+const ASKED: &str = "the desktop asks whether Swictation may type (remote control of the keyboard): \
+                     allow it, once and for all";
+
+const DENIED: &str = "the desktop was told that Swictation may not type; it asks again with the next dictation, \
+                      or choose another typist in the configuration";

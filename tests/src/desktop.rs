@@ -1,0 +1,469 @@
+//! A whole Wayland desktop without a screen, and a terminal in it that tells what it
+//! gets.
+//!
+//! DESKTOP names the desktop: gnome, kde, sway or labwc. `scripts/desktops` runs the
+//! tests where each is installed. A fixture has a home, a runtime folder and buses of
+//! its own, and the layouts that it was asked for.
+
+use crate::terminal::Typed;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The longest that a part of a desktop may take to start.
+const START: Duration = Duration::from_secs(30);
+
+/// How long a terminal may take to say that it has the focus, where there is a keyboard.
+const FOCUSING: Duration = Duration::from_secs(2);
+
+/// Who runs a compositor in the place of root.
+const NOBODY: u32 = 65534;
+
+/// The Wayland socket, in the runtime folder.
+const DISPLAY: &str = "wayland-0";
+
+/// The desktops that typing is tried on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// gnome-shell with the GNOME portal.
+    Gnome,
+    /// kwin with Plasma's portal.
+    Kde,
+    /// A tiling compositor of the wlroots family.
+    Sway,
+    /// A stacking compositor of the wlroots family.
+    Labwc,
+}
+
+/// A running desktop; its processes end with it.
+pub struct Desktop {
+    /// Which it is.
+    pub kind: Kind,
+    /// The newest last.
+    processes: Vec<Child>,
+    /// What programs of this desktop find in their environment.
+    environment: Vec<(&'static str, String)>,
+    home: TempDir,
+}
+
+/// A terminal that has the focus.
+pub struct Terminal {
+    process: Child,
+    typed: Typed,
+}
+
+impl Kind {
+    /// The desktop that DESKTOP names; says so where it names none.
+    ///
+    /// # Panics
+    /// When it names one that is not known.
+    #[allow(clippy::panic)]
+    pub fn asked() -> Option<Self> {
+        let name = std::env::var("DESKTOP").unwrap_or_default();
+        let kind = match name.as_str() {
+            "gnome" => Some(Self::Gnome),
+            "kde" => Some(Self::Kde),
+            "sway" => Some(Self::Sway),
+            "labwc" => Some(Self::Labwc),
+            "" => None,
+            _ => panic!("DESKTOP={name}: gnome, kde, sway and labwc are known"),
+        };
+        crate::need("desktop", kind.is_some());
+        kind
+    }
+}
+
+impl Kind {
+    /// A desktop whose programs may bring a keyboard along: the one that DESKTOP names,
+    /// or Sway where this machine has it.
+    pub fn of_wlroots() -> Option<Self> {
+        if std::env::var_os("DESKTOP").is_some() {
+            return Self::asked().filter(|kind| matches!(kind, Self::Sway | Self::Labwc));
+        }
+        let present = ["sway", "swaymsg", "foot", "setpriv"].iter().all(|name| crate::program(name));
+        crate::need("sway", present).then_some(Self::Sway)
+    }
+}
+
+impl Desktop {
+    /// Starts the desktop with these layouts as groups, named as in "us", "us(dvorak)"
+    /// or "de,ru".
+    ///
+    /// # Errors
+    /// A program's failure to start, with what to look at.
+    pub fn start(kind: Kind, layouts: &str) -> io::Result<Self> {
+        let home = tempfile::Builder::new().prefix("swictation-desktop").tempdir()?;
+        for folder in ["run", "config", "state", "log"] {
+            fs::create_dir(home.path().join(folder))?;
+        }
+        let mut desktop = Self { kind, processes: Vec::new(), environment: Vec::new(), home };
+        desktop.set("HOME", &desktop.path(""));
+        desktop.set("XDG_CONFIG_HOME", &desktop.path("config"));
+        desktop.set("XDG_STATE_HOME", &desktop.path("state"));
+        desktop.set("XDG_RUNTIME_DIR", &desktop.path("run"));
+        desktop.set("XDG_SESSION_TYPE", "wayland");
+        let layouts = Layouts::new(layouts);
+        match kind {
+            Kind::Gnome => desktop.start_gnome(&layouts)?,
+            Kind::Kde => desktop.start_kde(&layouts)?,
+            Kind::Sway => desktop.start_sway(&layouts)?,
+            Kind::Labwc => desktop.start_labwc(&layouts)?,
+        }
+        Ok(desktop)
+    }
+
+    /// A place in the home of this desktop's person, as text for an environment.
+    pub fn path(&self, name: &str) -> String {
+        self.home.path().join(name).to_string_lossy().into_owned()
+    }
+
+    /// A variable that programs of this desktop have.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.iter().find(|(set, _)| *set == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The Wayland socket.
+    pub fn display(&self) -> PathBuf {
+        self.home.path().join("run").join(DISPLAY)
+    }
+
+    /// A program of this desktop.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.env("LC_ALL", "C.UTF-8").envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Opens a terminal and waits until it has the focus.
+    ///
+    /// # Errors
+    /// A program's failure, or no sign of the terminal.
+    pub fn terminal(&self) -> io::Result<Terminal> {
+        let typed = Typed::new(true)?;
+        // The terminal has its size when its window is there, and reports the focus.
+        let script = r#"stty raw -echo; printf '\033[?1004h' >/dev/tty; exec >"$PIPE"; echo up; exec cat"#;
+        let process = self
+            .command("foot")
+            .args(["--log-level=error", "-f", "DejaVu Sans Mono:size=10", "sh", "-c", script])
+            .env("PIPE", typed.pipe())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut terminal = Terminal { process, typed };
+        terminal.typed.line(START)?;
+        // Where no keyboard is plugged in nothing has the focus before the typist comes.
+        match terminal.typed.until(FOCUSING, |typed| typed.focused() > 0) {
+            Err(e) if e.kind() != ErrorKind::TimedOut => Err(e),
+            _ => Ok(terminal),
+        }
+    }
+
+    /// Tells Sway to do something, in its own language.
+    ///
+    /// # Errors
+    /// Sway's refusal.
+    pub fn tell(&self, what: &str) -> io::Result<()> {
+        let sockets = fs::read_dir(self.home.path().join("run"))?.flatten().map(|entry| entry.path());
+        let mut sockets = sockets.filter(|path| path.to_string_lossy().contains("/sway-ipc."));
+        let socket = sockets.next().ok_or_else(|| io::Error::other("sway has no socket"))?;
+        let told = self.command("swaymsg").arg("-s").arg(socket).arg(what).stdout(Stdio::null()).status()?;
+        if told.success() { Ok(()) } else { Err(io::Error::other(format!("swaymsg {what}: {told}"))) }
+    }
+
+    /// Ends the compositor as a crash would.
+    ///
+    /// # Errors
+    /// The system's refusal.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.processes.last_mut().map_or(Ok(()), |newest| {
+            newest.kill()?;
+            newest.wait().map(drop)
+        })
+    }
+
+    fn set(&mut self, name: &'static str, value: &str) {
+        self.environment.retain(|(set, _)| *set != name);
+        self.environment.push((name, value.to_owned()));
+    }
+
+    fn write(&self, name: &str, text: &str) -> io::Result<()> {
+        let path = self.home.path().join(name);
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(path, text)
+    }
+
+    /// Starts a part of the desktop; what it says goes to a file of its name.
+    fn part(&mut self, command: &mut Command) -> io::Result<()> {
+        let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_owned();
+        let log = fs::File::options().create(true).append(true).open(self.log(&program))?;
+        let part = command.stdout(log.try_clone()?).stderr(log).spawn();
+        self.processes.push(part.map_err(|e| io::Error::other(format!("{}: {e}", program.display())))?);
+        Ok(())
+    }
+
+    fn log(&self, program: &OsStr) -> PathBuf {
+        self.home.path().join("log").join(program)
+    }
+
+    /// Waits until something is so. None of the compositors tells when it is ready.
+    fn until(&self, what: &str, so: impl Fn(&Self) -> bool) -> io::Result<()> {
+        let deadline = Instant::now() + START;
+        while !so(self) {
+            if Instant::now() > deadline {
+                return Err(self.fault(what));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// That something did not come, with the end of what all parts said.
+    fn fault(&self, what: &str) -> io::Error {
+        let logs = fs::read_dir(self.home.path().join("log")).into_iter().flatten().flatten();
+        let said: String = logs
+            .map(|log| {
+                let text = fs::read_to_string(log.path()).unwrap_or_default();
+                let lines: Vec<&str> = text.lines().collect();
+                let end = &lines[lines.len().saturating_sub(5)..];
+                format!("\n{}: {}", log.file_name().display(), end.join("\n  "))
+            })
+            .collect();
+        io::Error::new(ErrorKind::TimedOut, format!("{what} does not come up{said}"))
+    }
+
+    /// Runs a program to its end; what it said.
+    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<String> {
+        let output = self.command(program).args(arguments).output()?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(io::Error::other(format!("{program} {}: {said}", arguments.join(" "))));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Starts a bus and has every program after it find it in this variable.
+    fn bus(&mut self, variable: &'static str) -> io::Result<()> {
+        let socket = self.path(&format!("run/{variable}"));
+        let address = format!("unix:path={socket}");
+        let mut bus = self.command("dbus-daemon");
+        bus.args(["--session", "--nofork", "--nopidfile"]).arg(format!("--address={address}"));
+        self.part(&mut bus)?;
+        self.until("a bus", |_| Path::new(&socket).exists())?;
+        self.set(variable, &address);
+        Ok(())
+    }
+
+    /// Waits until somebody has a name on the session bus.
+    fn named(&self, name: &str) -> io::Result<()> {
+        let waited = self.run("gdbus", &["wait", "--session", "--timeout", "30", name]);
+        waited.map(drop).map_err(|_| self.fault(name))
+    }
+
+    fn call(&self, name: &str, path: &str, method: &str, arguments: &[&str]) -> io::Result<String> {
+        let call = ["call", "--session", "-d", name, "-o", path, "-m", method];
+        self.run("gdbus", &[&call[..], arguments].concat())
+    }
+
+    /// The display is there; programs that the bus starts from here on find it.
+    fn displayed(&mut self) -> io::Result<()> {
+        self.until("the compositor", |desktop| desktop.display().exists())?;
+        self.set("WAYLAND_DISPLAY", DISPLAY);
+        self.run("dbus-update-activation-environment", &["--all"]).map(drop)
+    }
+
+    /// The portal, with leave to type given beforehand by `leave`.
+    fn portal(&mut self, backend: Option<&str>, leave: &[&str]) -> io::Result<()> {
+        let store = "org.freedesktop.impl.portal.PermissionStore";
+        let mut process = self.command("/usr/libexec/xdg-permission-store");
+        self.part(&mut process)?;
+        self.named(store)?;
+        if let [method, arguments @ ..] = leave {
+            let path = "/org/freedesktop/impl/portal/PermissionStore";
+            self.call(store, path, &format!("{store}.{method}"), arguments)?;
+        }
+        if let Some(backend) = backend {
+            let mut process = self.command(format!("/usr/libexec/xdg-desktop-portal-{backend}"));
+            self.part(&mut process)?;
+            self.named(&format!("org.freedesktop.impl.portal.desktop.{backend}"))?;
+        }
+        let mut process = self.command("/usr/libexec/xdg-desktop-portal");
+        self.part(process.arg("-r"))?;
+        self.named("org.freedesktop.portal.Desktop")
+    }
+}
+
+/// The token of the leave to type that a person gave GNOME before.
+pub const TOKEN: &str = "8ecf7b0c-51d1-4b1d-9e7c-6a0f4b3d2e19";
+
+impl Desktop {
+    fn start_gnome(&mut self, layouts: &Layouts) -> io::Result<()> {
+        self.set("XDG_CURRENT_DESKTOP", "GNOME");
+        self.set("GSETTINGS_BACKEND", "keyfile");
+        self.set("GNOME_SHELL_SESSION_MODE", "user");
+        self.write(
+            "config/glib-2.0/settings/keyfile",
+            &format!(
+                "[org/gnome/desktop/input-sources]\nsources={}\n\
+                 [org/gnome/desktop/session]\nidle-delay=uint32 0\n",
+                layouts.sources()
+            ),
+        )?;
+        // The shell does not live without logind.
+        self.bus("DBUS_SYSTEM_BUS_ADDRESS")?;
+        for template in ["logind", "upower"] {
+            let mut mock = self.command("python3");
+            self.part(mock.args(["-m", "dbusmock", "--system", "--template", template]))?;
+        }
+        self.run("gdbus", &["wait", "--system", "--timeout", "30", "org.freedesktop.login1"])?;
+        self.bus("DBUS_SESSION_BUS_ADDRESS")?;
+        let mut shell = self.command("gnome-shell");
+        shell.args(["--headless", "--wayland", "--no-x11", "--unsafe-mode"]);
+        shell.args(["--virtual-monitor", "1024x768", "--wayland-display", DISPLAY]);
+        self.part(&mut shell)?;
+        self.displayed()?;
+        // It has its name before its objects, and begins with a view of all windows, which
+        // takes what is typed.
+        let property = ["org.gnome.Shell", "OverviewActive", "<false>"];
+        let set = "org.freedesktop.DBus.Properties.Set";
+        self.until("the shell", |desktop| {
+            desktop.call("org.gnome.Shell", "/org/gnome/Shell", set, &property).is_ok()
+        })?;
+        // Vendor, version, and what was allowed: the keyboard and the clipboard.
+        let leave = "<('GNOME', uint32 1, <(int64 0, int64 0, uint32 1, true, @a(uuv) [])>)>";
+        self.portal(Some("gnome"), &["Set", "remote-desktop", "true", TOKEN, "{'': ['yes']}", leave])
+    }
+
+    fn start_kde(&mut self, layouts: &Layouts) -> io::Result<()> {
+        self.set("XDG_CURRENT_DESKTOP", "KDE");
+        // What the portal needs is given to programs that are installed with a menu entry.
+        self.set("KWIN_WAYLAND_NO_PERMISSION_CHECKS", "1");
+        let (names, variants) = layouts.names_and_variants();
+        self.write(
+            "config/kxkbrc",
+            &format!("[Layout]\nUse=true\nLayoutList={names}\nVariantList={variants}\n"),
+        )?;
+        self.bus("DBUS_SESSION_BUS_ADDRESS")?;
+        let mut kwin = self.command("kwin_wayland");
+        kwin.args(["--virtual", "--width", "1024", "--height", "768", "--no-lockscreen"]);
+        self.part(kwin.args(["--socket", DISPLAY]))?;
+        self.named("org.kde.KWin")?;
+        self.displayed()?;
+        let leave = ["SetPermission", "kde-authorized", "true", "remote-desktop", "", "['yes']"];
+        self.portal(None, &leave)
+    }
+
+    fn start_sway(&mut self, layouts: &Layouts) -> io::Result<()> {
+        let (names, variants) = layouts.names_and_variants();
+        self.write(
+            "config/sway/config",
+            &format!(
+                "output * resolution 1024x768\n\
+                 input type:keyboard {{\n xkb_layout \"{names}\"\n xkb_variant \"{variants}\"\n}}\n"
+            ),
+        )?;
+        if fs::metadata(self.home.path())?.uid() != 0 {
+            let sway = self.command("sway");
+            return self.start_wlroots(sway);
+        }
+        // Sway does not run for root, who enters all the same.
+        for folder in ["", "run", "config", "config/sway"] {
+            chown(self.home.path().join(folder), Some(NOBODY), Some(NOBODY))?;
+        }
+        let mut sway = self.command("setpriv");
+        sway.args([format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")])
+            .args(["--clear-groups", "sway"]);
+        self.start_wlroots(sway)
+    }
+
+    fn start_labwc(&mut self, layouts: &Layouts) -> io::Result<()> {
+        let (names, variants) = layouts.names_and_variants();
+        let mut labwc = self.command("labwc");
+        labwc.env("XKB_DEFAULT_LAYOUT", names).env("XKB_DEFAULT_VARIANT", variants);
+        self.start_wlroots(labwc)
+    }
+
+    fn start_wlroots(&mut self, mut compositor: Command) -> io::Result<()> {
+        self.bus("DBUS_SESSION_BUS_ADDRESS")?;
+        let bus = self.variable("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default().to_owned();
+        compositor.env("DBUS_SESSION_BUS_ADDRESS", bus).env("WLR_BACKENDS", "headless");
+        compositor.env("WLR_RENDERER", "pixman").env("WLR_LIBINPUT_NO_DEVICES", "1");
+        self.part(&mut compositor)?;
+        // Both take the first free name. wlroots counts from 1 where it is compiled so.
+        self.until("the compositor", |desktop| desktop.socket().is_some())?;
+        let socket = self.socket().unwrap_or_else(|| DISPLAY.into());
+        if socket != DISPLAY {
+            std::os::unix::fs::symlink(&socket, self.display())?;
+        }
+        self.displayed()
+    }
+
+    /// The Wayland socket that a compositor chose.
+    fn socket(&self) -> Option<String> {
+        let names = fs::read_dir(self.home.path().join("run")).ok()?.flatten();
+        let mut names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        names.find(|name| name.starts_with("wayland-") && !name.ends_with(".lock"))
+    }
+}
+
+impl Drop for Desktop {
+    fn drop(&mut self) {
+        // The newest first, so that nothing sees its server vanish.
+        for process in self.processes.iter_mut().rev() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+impl Terminal {
+    /// Waits until as many bytes as `text` has were typed since the last call, and
+    /// returns them; less after `patience`.
+    ///
+    /// # Errors
+    /// None but the end of the terminal.
+    pub fn typed(&mut self, text: &str, patience: Duration) -> io::Result<String> {
+        self.typed.typed(text, patience)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Layouts with their variants, in the forms of the desktops.
+struct Layouts(Vec<(String, String)>);
+
+impl Layouts {
+    fn new(names: &str) -> Self {
+        let split = |name: &str| match name.trim_end_matches(')').split_once('(') {
+            Some((layout, variant)) => (layout.to_owned(), variant.to_owned()),
+            None => (name.to_owned(), String::new()),
+        };
+        Self(names.split(',').map(split).collect())
+    }
+
+    /// As xkb has them: both separated by commas.
+    fn names_and_variants(&self) -> (String, String) {
+        let join =
+            |part: fn(&(String, String)) -> &str| self.0.iter().map(part).collect::<Vec<_>>().join(",");
+        (join(|layout| &layout.0), join(|layout| &layout.1))
+    }
+
+    /// As GNOME has them.
+    fn sources(&self) -> String {
+        let source = |(layout, variant): &(String, String)| match variant.as_str() {
+            "" => format!("('xkb', '{layout}')"),
+            variant => format!("('xkb', '{layout}+{variant}')"),
+        };
+        format!("[{}]", self.0.iter().map(source).collect::<Vec<_>>().join(", "))
+    }
+}
