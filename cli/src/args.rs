@@ -39,7 +39,7 @@ pub(crate) enum Verb {
     /// Print what a daemon that was killed had not typed; needs no daemon
     Recover(Recover),
     /// Try what is needed to dictate, say what works, and what is left to do
-    Doctor,
+    Doctor(Doctor),
     /// List, fetch, import, check, choose and remove models; needs no daemon
     Model(Model),
 }
@@ -92,6 +92,14 @@ pub(crate) struct Recover {
     /// Keep the files, so that it can be done again
     #[arg(long)]
     keep: bool,
+}
+
+/// What to try. Read by swictationd; here it is only checked and explained.
+#[derive(Debug, Group)]
+pub(crate) struct Doctor {
+    /// Try this part for real: "typing" types into a window of its own
+    #[arg(value_parser = ["typing"])]
+    part: Option<String>,
 }
 
 /// What to do with models.

@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 fn main() -> ExitCode {
     let args = Args::parse();
     let done = match args.verb {
-        Verb::Transcribe(_) | Verb::Recover(_) | Verb::Doctor => Err(hand_over()),
+        Verb::Transcribe(_) | Verb::Recover(_) | Verb::Doctor(_) => Err(hand_over()),
         Verb::Model(model) => model::run(model.verb),
         verb => wait(run(verb)),
     };
@@ -78,7 +78,7 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Quit => return quit(&connection, &daemon).await,
         Verb::Status(args::Status { follow: true, .. }) => return follow::follow(&connection).await,
         Verb::Status(args::Status { json, .. }) => return status(&connection, json).await,
-        Verb::Transcribe(_) | Verb::Recover(_) | Verb::Doctor => return Err(hand_over()),
+        Verb::Transcribe(_) | Verb::Recover(_) | Verb::Doctor(_) => return Err(hand_over()),
         Verb::Model(model) => return model::run(model.verb),
     };
     let activates = matches!(verb, Verb::Start | Verb::Toggle);

@@ -74,9 +74,17 @@ struct UseModel {
 
 #[derive(ClapArgs)]
 struct Doctor {
+    /// Try this part for real: "typing" types into a window of its own.
+    part: Option<Part>,
     /// Read this configuration instead of ~/.config/swictation/config.toml.
     #[arg(long)]
     config: Option<PathBuf>,
+}
+
+/// What the doctor can try for real.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Part {
+    Typing,
 }
 
 #[derive(ClapArgs)]
@@ -233,15 +241,15 @@ fn use_model(job: UseModel, log: &str) -> Outcome {
 fn examine(job: Doctor, log: &str) -> Outcome {
     let file = job.config.unwrap_or_else(settings::config_file);
     let (mut findings, mut lost) = (Vec::new(), None);
-    doctor::examine(
-        &file,
-        |config| recipe(config, false, log),
-        |finding| {
-            let mut out = std::io::stdout().lock();
-            lost = writeln!(out, "{finding}").and_then(|()| out.flush()).err().or(lost.take());
-            findings.push(finding);
-        },
-    );
+    let tell = |finding| {
+        let mut out = std::io::stdout().lock();
+        lost = writeln!(out, "{finding}").and_then(|()| out.flush()).err().or(lost.take());
+        findings.push(finding);
+    };
+    match job.part {
+        None => doctor::examine(&file, |config| recipe(config, false, log), tell),
+        Some(Part::Typing) => doctor::examine_typing(&file, tell),
+    }
     match lost {
         Some(e) => Err((exit::FAILURE, format!("standard output: {e}"))),
         None => Ok(doctor::report::exit_code(&findings)),

@@ -2,10 +2,13 @@
 //!
 //! Nothing is concluded from settings: a worker loads the model, the sound server is
 //! asked for the microphone, the typist is opened, the bus is called. What is changed
-//! is nothing: nothing is recorded, typed or kept. A [`Finding`] says what one trial gave;
+//! is nothing: nothing is recorded, typed or kept; only [`examine_typing`] types, into a
+//! window of its own. A [`Finding`] says what one trial gave;
 //! how they look, and what they mean for the exit code, is [`report`]'s.
 
 pub mod report;
+mod typing;
+mod window;
 
 pub use report::{Finding, Verdict};
 
@@ -31,6 +34,13 @@ pub fn examine(file: &Path, recipe: impl Fn(&Config) -> Recipe, mut tell: impl F
     tell(typing(&config.typist));
     tell(bus());
     tell(report::hotkey(&std::env::var("XDG_CURRENT_DESKTOP").unwrap_or_default()));
+}
+
+/// Tries to type, into a window of its own.
+pub fn examine_typing(file: &Path, mut tell: impl FnMut(Finding)) {
+    let (config, finding) = configuration(file);
+    tell(finding);
+    typing::examine(&config.typist, tell);
 }
 
 /// The configuration, or the defaults, so that the rest can be tried.
