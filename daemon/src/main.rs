@@ -10,7 +10,7 @@ use swictation_control::exit;
 use swictation_core::config::Config;
 use swictation_daemon::control::{dbus, logind, notify};
 use swictation_daemon::main_loop::{MainLoop, Parts, Wake, channel};
-use swictation_daemon::transcript::Transcript;
+use swictation_daemon::transcript::{self, Transcript};
 use swictation_daemon::worker::Recipe;
 use swictation_daemon::{doctor, journal, private, settings, trial, typist};
 
@@ -42,7 +42,8 @@ struct Serve {
 
 #[derive(Subcommand)]
 enum Job {
-    /// Write down a recording; needs no running daemon.
+    /// Write down a recording; needs no running daemon. Replacements and spoken commands
+    /// hold as in a dictation, but for "scratch that" and "stop dictation", which are words.
     Transcribe(Transcribe),
     /// Print what a daemon that was killed had not typed, and recognise what it had not.
     Recover(Recover),
@@ -196,7 +197,7 @@ fn serve(args: Serve, log: &str) -> Outcome {
 }
 
 fn transcribe(job: Transcribe, log: &str) -> Outcome {
-    let mut config = read(&job.config.unwrap_or_else(settings::config_file))?;
+    let mut config = transcript::configured(read(&job.config.unwrap_or_else(settings::config_file))?);
     if let Some(model) = job.model {
         // On a command line a folder is meant, unless only a name would do.
         config.model =
@@ -215,10 +216,10 @@ fn transcribe(job: Transcribe, log: &str) -> Outcome {
 }
 
 fn recover(job: Recover, log: &str) -> Outcome {
-    let config = read(&job.config.unwrap_or_else(settings::config_file))?;
+    let config = transcript::configured(read(&job.config.unwrap_or_else(settings::config_file))?);
     journal::recover::run(&journal::places(), job.keep, &mut |stretch| {
         let parts = Parts {
-            transcript: Some(Transcript::new(std::io::stdout(), false).going_on(stretch.owed.past.begun)),
+            transcript: Some(Transcript::new(std::io::stdout(), false)),
             past: Some(stretch),
             once: true,
             ..Parts::of(recipe(&config, false, log), config.clone())

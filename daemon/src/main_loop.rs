@@ -375,15 +375,13 @@ impl MainLoop {
                 Effect::Type(id, edit) => match &self.parts.typist {
                     Some(typist) => typist.send(id, edit),
                     None => {
-                        let typed = edit.insert.chars().count();
-                        drop(self.wakes.send(Wake::Typed(Report {
-                            id,
-                            result: Ok(()),
-                            elsewhere: false,
-                            typed,
-                            typist: "none",
-                        })));
+                        self.write(|t| t.text(&edit.insert));
+                        self.answer_for_the_typist(id, edit.insert.chars().count());
                     }
+                },
+                Effect::Scratch { id, from } => match &self.parts.typist {
+                    Some(typist) => typist.scratch(id, from),
+                    None => self.answer_for_the_typist(id, 0),
                 },
                 Effect::ResumeTyping => self.tell_typist(TypistThread::resume),
                 Effect::Watch(dictating) => self.tell_typist(|typist| typist.watch(dictating)),
@@ -396,6 +394,17 @@ impl MainLoop {
                 Effect::Publish => self.publish(),
             }
         }
+    }
+
+    /// Reports what is done where nothing is typed with.
+    fn answer_for_the_typist(&self, id: u64, typed: usize) {
+        drop(self.wakes.send(Wake::Typed(Report {
+            id,
+            result: Ok(()),
+            elsewhere: false,
+            typed,
+            typist: "none",
+        })));
     }
 
     fn tell_typist(&self, order: impl FnOnce(&TypistThread)) {

@@ -8,7 +8,7 @@ use inotify::{Inotify, WatchMask};
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use swictation_core::config::Config;
+use swictation_core::config::{Config, OwnPack};
 
 /// `$VARIABLE`, or `fallback` below the home folder.
 fn base(variable: &str, fallback: &str) -> PathBuf {
@@ -39,9 +39,29 @@ pub fn config_file() -> PathBuf {
 /// A sentence that names the file, and the line and key where there is one.
 pub fn read_config(file: &Path) -> Result<Config, String> {
     match std::fs::read_to_string(file) {
-        Ok(text) => Config::parse(&text).map_err(|e| format!("{}, {e}", file.display())),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && file == config_file() => Ok(Config::default()),
+        Ok(text) => Config::parse_with(&text, &|language| own_pack(file, language))
+            .map_err(|e| format!("{}, {e}", file.display())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && file == config_file() => {
+            Config::parse_with("", &|language| own_pack(file, language))
+                .map_err(|e| format!("{}, {e}", file.display()))
+        }
         Err(e) => Err(format!("{}: cannot be read: {e}", file.display())),
+    }
+}
+
+/// The folder of the person's own language packs, beside the configuration.
+fn languages(file: &Path) -> PathBuf {
+    file.parent().unwrap_or(Path::new("/")).join("languages")
+}
+
+/// The person's own pack for this language, if there is one.
+fn own_pack(config: &Path, language: &str) -> Result<Option<OwnPack>, String> {
+    let path = languages(config).join(language).with_extension("toml");
+    let file = path.display().to_string();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(OwnPack { file, text })),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(format!("{file}: cannot be read: {e}")),
     }
 }
 
@@ -145,10 +165,11 @@ pub fn worker_program() -> PathBuf {
     beside.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from(name))
 }
 
-/// Calls `on_change` whenever `file` may have changed, from a thread of its own.
+/// Calls `on_change` whenever the configuration in `file`, or a language pack beside it,
+/// may have changed, from a thread of its own.
 ///
-/// The folder is watched and not the file: editors replace files, and the file
-/// may not exist yet.
+/// The folders are watched and not the files: editors replace files, and a file may not
+/// exist yet. Where there is no folder of packs yet, it is watched from the next start.
 ///
 /// # Errors
 /// What the system said; without a watch changes count from the next start.
@@ -161,13 +182,15 @@ pub fn watch(file: &Path, on_change: impl Fn() + Send + 'static) -> std::io::Res
     }
     let mut inotify = Inotify::init()?;
     let mask = WatchMask::CLOSE_WRITE | WatchMask::MOVED_TO | WatchMask::MOVED_FROM | WatchMask::DELETE;
-    inotify.watches().add(&folder, mask)?;
+    let watched = inotify.watches().add(&folder, mask)?;
+    // None is needed, and what is wrong with it is said when a pack is read.
+    let _ = inotify.watches().add(languages(file), mask);
     std::thread::Builder::new().name("config-watch".into()).spawn(move || {
         let mut buffer = [0u8; 4096];
         loop {
             match inotify.read_events_blocking(&mut buffer) {
                 Ok(mut events) => {
-                    if events.any(|event| event.name == Some(&name)) {
+                    if events.any(|event| event.wd != watched || event.name == Some(&name)) {
                         on_change();
                     }
                 }

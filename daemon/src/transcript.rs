@@ -1,20 +1,32 @@
 //! Dictation as lines for scripts: the contract of `swictation transcribe`.
 //!
-//! Without `--json` the text is written as it is committed. With it, every line
-//! is one JSON object: `word` for a committed word, `step` for a model step when
-//! steps were asked for, `skipped` for audio that had to be left out, and last `final`. Times are seconds of audio.
+//! Without `--json` the text is written as it would be typed. With it, every line
+//! is one JSON object: `word` for a committed word, as the model wrote it, `step` for a
+//! model step when steps were asked for, `skipped` for audio that had to be left out, and
+//! last `final`, which has the text as it would be typed. Times are seconds of audio.
 
 use serde_json::{Value, json};
 use std::io::{self, Write};
-use swictation_core::compose::Composer;
+use std::sync::Arc;
+use swictation_core::config::Config;
+use swictation_core::text::Command;
 use swictation_core::wire::{EngineInfo, Step};
 use swictation_core::{SamplePos, Word};
+
+/// The configuration for what is written down: it ends without a space, and as neither a
+/// recording nor a window can be changed by what is said, "scratch that" and "stop
+/// dictation" are words like any other.
+#[must_use]
+pub fn configured(config: Config) -> Config {
+    let rules = Arc::unwrap_or_clone(config.rules);
+    let rules = rules.without(&[Command::ScratchThat, Command::StopDictation]);
+    Config { trailing_space: false, rules: Arc::new(rules), ..config }
+}
 
 /// Writes what a dictation commits.
 pub struct Transcript<W> {
     to: W,
     json: bool,
-    composer: Composer,
     text: String,
     tokens: Vec<u32>,
 }
@@ -22,13 +34,20 @@ pub struct Transcript<W> {
 impl<W: Write> Transcript<W> {
     /// Lines of JSON, or plain text.
     pub fn new(to: W, json: bool) -> Self {
-        Self { to, json, composer: Composer::default(), text: String::new(), tokens: Vec::new() }
+        Self { to, json, text: String::new(), tokens: Vec::new() }
     }
 
-    /// A dictation that goes on, of which something was written or typed before.
-    #[must_use]
-    pub fn going_on(self, begun: bool) -> Self {
-        Self { composer: Composer::going_on(begun), ..self }
+    /// Text that would be typed here.
+    ///
+    /// # Errors
+    /// When nobody reads any more.
+    pub fn text(&mut self, text: &str) -> io::Result<()> {
+        if self.json {
+            self.text.push_str(text);
+            return Ok(());
+        }
+        self.to.write_all(text.as_bytes())?;
+        self.to.flush()
     }
 
     /// Words were committed when audio up to `heard` had been heard.
@@ -37,8 +56,6 @@ impl<W: Write> Transcript<W> {
     /// When nobody reads any more.
     pub fn words(&mut self, words: &[Word], heard: SamplePos) -> io::Result<()> {
         for word in words {
-            let text = self.composer.word(word);
-            self.text.push_str(&text);
             self.tokens.extend(&word.tokens);
             if self.json {
                 self.line(&json!({
@@ -49,11 +66,9 @@ impl<W: Write> Transcript<W> {
                     "confidence": round(f64::from(word.confidence)),
                     "committed": round(heard.seconds()),
                 }))?;
-            } else {
-                self.to.write_all(text.as_bytes())?;
             }
         }
-        self.to.flush()
+        Ok(())
     }
 
     /// A model step.
@@ -74,8 +89,7 @@ impl<W: Write> Transcript<W> {
     /// When nobody reads any more.
     pub fn skipped(&mut self, from: SamplePos, to: SamplePos) -> io::Result<()> {
         if !self.json {
-            self.to.write_all(b" [...]")?;
-            return self.to.flush();
+            return Ok(());
         }
         self.line(&json!({ "type": "skipped", "start": round(from.seconds()), "end": round(to.seconds()) }))
     }
@@ -132,8 +146,10 @@ mod tests {
             tokens: vec![3, 4],
         };
         transcript.words(&[word("Ever", false), word("tried", false)], SamplePos(32_000)).unwrap();
+        transcript.text("Ever tried").unwrap();
         transcript.step(&Step { step: 0, tokens: vec![3, 4], frames: vec![1, 2] }).unwrap();
         transcript.words(&[word(".", true)], SamplePos(48_000)).unwrap();
+        transcript.text(".").unwrap();
         transcript.done(SamplePos(64_000), 1.0, None).unwrap();
         String::from_utf8(bytes).unwrap()
     }

@@ -6,10 +6,16 @@
 //! by the worker and never silently ignored. An unknown key or a wrong value is
 //! an error with line and key.
 
+mod text;
+
 use crate::policy::Policy;
 use crate::session::Taste;
+use crate::text::{Command, Rules};
 use serde::Deserialize;
+use std::sync::Arc;
 use std::time::Duration;
+pub use text::OwnPack;
+use text::{Capitalise, Replacement};
 
 /// What stands in `config.toml`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -36,6 +42,12 @@ struct ConfigFile {
     unload_seconds: Option<i64>,
     keep_skipped: Option<bool>,
     recovery: Option<Recovery>,
+    language: Option<String>,
+    capitalise: Option<Capitalise>,
+    spoken_commands: Option<bool>,
+    ignored_commands: Option<Vec<Command>>,
+    spoken_punctuation: Option<bool>,
+    replace: Option<Vec<Replacement>>,
 }
 
 /// Where a running dictation is kept, so that it outlives the daemon.
@@ -112,6 +124,10 @@ pub struct Config {
     pub recovery: Recovery,
     /// A cancelled dictation takes back what it typed.
     pub cancel_erases: bool,
+    /// The language whose phrases are listened for: the name of a pack.
+    pub language: String,
+    /// What these phrases, and the person's replacements, mean.
+    pub rules: Arc<Rules>,
 }
 
 impl Default for Config {
@@ -138,6 +154,8 @@ impl Default for Config {
             keep_skipped: false,
             recovery: Recovery::default(),
             cancel_erases: true,
+            language: text::DEFAULT.to_owned(),
+            rules: Arc::new(text::default_rules()),
         }
     }
 }
@@ -153,10 +171,25 @@ pub struct ConfigError {
 }
 
 impl Config {
-    /// Reads the text of a `config.toml`.
+    /// Reads the text of a `config.toml`, with the language packs that are built in.
+    ///
+    /// # Errors
+    /// The line, and what is wrong in it.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        Self::parse_with(text, &|_| Ok(None))
+    }
+
+    /// Reads the text of a `config.toml`; `own` gives the person's language pack with a
+    /// name, if there is one, and says why it cannot be read.
+    ///
+    /// # Errors
+    /// The line, and what is wrong in it; of a pack, its own file and line.
+    pub fn parse_with(
+        text: &str,
+        own: &dyn Fn(&str) -> Result<Option<OwnPack>, String>,
+    ) -> Result<Self, ConfigError> {
         let file: ConfigFile = toml::from_str(text).map_err(|e| syntax(text, &e))?;
-        file.resolve(text)
+        file.resolve(text, own)
     }
 
     /// What the session needs of it.
@@ -175,6 +208,7 @@ impl Config {
                 .then(|| Duration::from_secs(u64::from(self.unload_seconds))),
             smaller: None,
             impatient: false,
+            rules: Arc::clone(&self.rules),
         }
     }
 
@@ -196,14 +230,21 @@ impl Config {
             keep_skipped: next.keep_skipped,
             recovery: next.recovery,
             cancel_erases: next.cancel_erases,
+            language: next.language.clone(),
+            rules: Arc::clone(&next.rules),
             ..self.clone()
         }
     }
 }
 
 impl ConfigFile {
-    fn resolve(self, text: &str) -> Result<Config, ConfigError> {
+    fn resolve(
+        self,
+        text: &str,
+        own: &dyn Fn(&str) -> Result<Option<OwnPack>, String>,
+    ) -> Result<Config, ConfigError> {
         let defaults = Config::default();
+        let (language, rules) = text::rules(&self, text, own)?;
         let number = |key: &str, value: Option<i64>, low: i64, high: i64| match value {
             Some(n) if (low..=high).contains(&n) => Ok(Some(n as u32)),
             Some(n) => {
@@ -257,6 +298,8 @@ impl ConfigFile {
             keep_skipped: self.keep_skipped.unwrap_or(defaults.keep_skipped),
             recovery: self.recovery.unwrap_or(defaults.recovery),
             cancel_erases: self.cancel_erases.unwrap_or(defaults.cancel_erases),
+            language,
+            rules: Arc::new(rules),
         })
     }
 }
@@ -265,7 +308,13 @@ fn line_at(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
 }
 
-fn syntax(text: &str, error: &toml::de::Error) -> ConfigError {
+/// A fault of what stands at so many bytes from the beginning.
+pub(crate) fn fault_at(text: &str, offset: usize, message: String) -> ConfigError {
+    ConfigError { line: line_at(text, offset), message }
+}
+
+/// What the parser of TOML refused, and where.
+pub(crate) fn syntax(text: &str, error: &toml::de::Error) -> ConfigError {
     let start = error.span().map_or(0, |span| span.start);
     let line = line_at(text, start);
     let key = text.lines().nth(line - 1).and_then(|l| l.split_once('=')).map(|(key, _)| key.trim());

@@ -7,7 +7,8 @@
 pub struct Edit {
     /// Characters (Unicode scalar values) to remove before the caret.
     pub erase: usize,
-    /// Text to insert. Holds no control characters: [`typeable`] was applied.
+    /// Text to insert. Of control characters it holds line breaks alone, which a person
+    /// has asked for: `\n` is the Return key.
     pub insert: String,
 }
 
@@ -16,6 +17,12 @@ pub struct Edit {
 /// zero-width marks other than the joiners that emoji and some scripts need.
 pub fn typeable(text: &str) -> String {
     text.chars().filter(|c| !is_unsafe(*c)).collect()
+}
+
+/// The same for text that was made of [`typeable`] ones and of line breaks that a person
+/// has asked for, which stay.
+pub fn insertable(text: &str) -> String {
+    text.chars().filter(|c| *c == '\n' || !is_unsafe(*c)).collect()
 }
 
 fn is_unsafe(c: char) -> bool {
@@ -33,6 +40,7 @@ mod tests {
     #[test]
     fn control_characters_are_never_typed() {
         assert_eq!(typeable("a\nb\tc\x1b[2J\r\u{202e}d\u{7f}\u{85}"), "abc[2Jd");
+        assert_eq!(insertable("a\nb\tc\x1b[2J\r\n\u{202e}d\u{7f}\u{85}"), "a\nbc[2J\nd");
     }
 
     #[test]

@@ -6,7 +6,6 @@
 //! rule testable as a sentence.
 
 pub mod block;
-pub mod compose;
 pub mod config;
 pub mod edit;
 pub mod endpoint;
@@ -18,6 +17,7 @@ pub mod policy;
 pub mod session;
 pub mod supervise;
 pub mod tape;
+pub mod text;
 pub mod time;
 pub mod wire;
 

@@ -40,11 +40,20 @@ pub fn examine(name: &str, mut tell: impl FnMut(Finding)) {
     };
     let mut window = match window::open(typist.name()) {
         Ok(window) => window,
-        Err(why) => return tell(fails(format!("through {}, but there is no window to type into: {why}", typist.name()))),
+        Err(why) => {
+            return tell(fails(format!(
+                "through {}, but there is no window to type into: {why}",
+                typist.name()
+            )));
+        }
     };
     // A keyboard that the typist brings along may be the only one, and the focus with it.
     if !window.wait_for_focus(FOCUS) {
-        let why = format!("the window \"{}\" has not got the focus for {} s; click into it", window::TITLE, FOCUS.as_secs());
+        let why = format!(
+            "the window \"{}\" has not got the focus for {} s; click into it",
+            window::TITLE,
+            FOCUS.as_secs()
+        );
         return tell(fails(why));
     }
     typist.watch(true);
@@ -83,7 +92,9 @@ fn try_out(typist: &mut dyn Typist, window: &mut dyn Window, class: &'static str
         let typing = scope.spawn(|| typist.apply(&Edit { erase: 0, insert: sentence.to_owned() }));
         let mut until = None;
         let mut arrived = String::new();
-        while arrived.chars().count() < sentence.chars().count() && until.is_none_or(|until| Instant::now() < until) {
+        while arrived.chars().count() < sentence.chars().count()
+            && until.is_none_or(|until| Instant::now() < until)
+        {
             arrived += &window.collect(Duration::from_millis(50));
             if until.is_none() && typing.is_finished() {
                 until = Some(Instant::now() + ARRIVAL);
@@ -101,6 +112,10 @@ fn try_out(typist: &mut dyn Typist, window: &mut dyn Window, class: &'static str
             .and(format!("typed:   {sentence}"))
             .and(format!("arrived: {arrived}")),
         Ok(Err(e)) => Finding::fails(class, exit::TYPING, e).and(format!("arrived: {arrived}")),
-        Err(_) => Finding::fails(class, exit::TYPING, "the typist broke down; `RUST_BACKTRACE=1 swictation doctor typing` tells where"),
+        Err(_) => Finding::fails(
+            class,
+            exit::TYPING,
+            "the typist broke down; `RUST_BACKTRACE=1 swictation doctor typing` tells where",
+        ),
     }
 }

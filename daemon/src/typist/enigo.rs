@@ -10,7 +10,7 @@ use super::{Typist, TypistError};
 use ::enigo::{Direction, Enigo, InputError, Key, Keyboard, Settings};
 use std::time::Duration;
 use swictation_core::Edit;
-use swictation_core::edit::typeable;
+use swictation_core::edit::insertable;
 
 /// Programs still translate the last keys for this long.
 const OUTLIVE: Duration = Duration::from_millis(300);
@@ -48,8 +48,12 @@ impl Typist for Through {
         // One call for each character: enigo does not tell how far it came in a text,
         // and what is tried again must not be typed twice.
         let mut buffer = [0; 4];
-        for (typed, c) in typeable(&edit.insert).chars().enumerate() {
-            self.0.text(c.encode_utf8(&mut buffer)).map_err(lost(typed))?;
+        for (typed, c) in insertable(&edit.insert).chars().enumerate() {
+            match c {
+                '\n' => self.0.key(Key::Return, Direction::Click),
+                c => self.0.text(c.encode_utf8(&mut buffer)),
+            }
+            .map_err(lost(typed))?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 use super::{Typist, TypistError};
 use std::io::{self, Write};
 use swictation_core::Edit;
-use swictation_core::edit::typeable;
+use swictation_core::edit::insertable;
 
 /// A typist that writes to `W`.
 pub struct Written<W>(W);
@@ -26,7 +26,7 @@ impl<W: Write + Send> Typist for Written<W> {
     }
 
     fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
-        let text = "\u{8} \u{8}".repeat(edit.erase) + &typeable(&edit.insert);
+        let text = "\u{8} \u{8}".repeat(edit.erase) + &insertable(&edit.insert);
         let written = self.0.write_all(text.as_bytes()).and_then(|()| self.0.flush());
         written
             .map_err(|e| TypistError::Lost { typed: 0, reason: format!("writing to standard output: {e}") })
@@ -46,8 +46,8 @@ mod tests {
     }
 
     #[test]
-    fn inserts_follow_each_other_without_control_characters() {
-        assert_eq!(written(&[(0, "héllo "), (0, "wor\x1bld\n")]), "héllo world");
+    fn inserts_follow_each_other_without_control_characters_but_line_breaks() {
+        assert_eq!(written(&[(0, "héllo "), (0, "wor\x1bld\r\n")]), "héllo world\n");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use swictation_core::Edit;
 use swictation_core::config::{Config, Focus};
-use swictation_core::edit::typeable;
+use swictation_core::edit::insertable;
 
 /// How often a typist that watches is tended.
 const TENDED: Duration = Duration::from_secs(2);
@@ -49,6 +49,7 @@ enum Order {
     Resume,
     Watch(bool),
     TakeBack { from: u64, erase: bool },
+    Scratch { id: u64, from: u64 },
 }
 
 /// Starts the thread with the typist, and the care about the focus, of a configuration.
@@ -106,6 +107,13 @@ impl TypistThread {
     /// began, if the focus has not moved and nobody else typed or clicked since.
     pub fn take_back(&self, from: u64, erase: bool) {
         self.order(Order::TakeBack { from, erase });
+    }
+
+    /// Drops the edits in the queue from the number `from` on, and erases what those before
+    /// them with such a number typed, as [`TypistThread::take_back`] does. The dictation
+    /// goes on. The report carries `id`; `Err` says why the text stays.
+    pub fn scratch(&self, id: u64, from: u64) {
+        self.order(Order::Scratch { id, from });
     }
 
     fn order(&self, order: Order) {
@@ -188,7 +196,7 @@ where
             Order::Apply(id, edit) => {
                 let (typed, result) = match &self.halted {
                     Some(why) => (0, Err(why.clone())),
-                    None => self.apply(edit),
+                    None => self.apply(id, edit),
                 };
                 self.halted = result.as_ref().err().cloned();
                 self.report(id, typed, result);
@@ -197,10 +205,18 @@ where
             Order::Watch(dictating) => self.watch(dictating),
             Order::TakeBack { erase, .. } => {
                 self.halted = None;
-                if erase {
-                    self.take_back();
+                match if erase { self.take_back(0) } else { Ok(0) } {
+                    Ok(0) => {}
+                    Ok(characters) => {
+                        tracing::info!("{characters} characters of the cancelled dictation were erased")
+                    }
+                    Err(why) => tracing::info!("what the cancelled dictation typed stays: {why}"),
                 }
                 self.watch(false);
+            }
+            Order::Scratch { id, from } => {
+                let result = self.take_back(from).map(drop);
+                self.report(id, 0, result);
             }
         }
     }
@@ -213,13 +229,15 @@ where
 
     /// Takes out of the queue what somebody further back in it does not want typed.
     fn drop_cancelled(&self, orders: &mut VecDeque<Order>) {
-        while let Some((at, from)) = orders.iter().enumerate().find_map(|(at, order)| match order {
-            Order::TakeBack { from, .. } => Some((at, *from)),
-            _ => None,
-        }) {
-            let cancelled = |order: &Order| matches!(order, Order::Apply(id, _) if *id >= from);
-            let Some(last) = orders.iter().take(at).rposition(cancelled) else { return };
-            if let Some(Order::Apply(id, _)) = orders.remove(last) {
+        let unwanted = |orders: &VecDeque<Order>| {
+            orders.iter().enumerate().find_map(|(at, order)| {
+                let (Order::TakeBack { from, .. } | Order::Scratch { from, .. }) = order else { return None };
+                let cancelled = |order: &Order| matches!(order, Order::Apply(id, _) if id >= from);
+                orders.iter().take(at).rposition(cancelled)
+            })
+        };
+        while let Some(at) = unwanted(orders) {
+            if let Some(Order::Apply(id, _)) = orders.remove(at) {
                 self.report(id, 0, Ok(()));
             }
         }
@@ -232,18 +250,21 @@ where
         }
     }
 
-    fn take_back(&mut self) {
-        let erased = match (self.ledger.erasable(), &mut self.typist) {
-            (Ok(0), _) => return,
-            (Ok(characters), Some(typist)) => typist.take_back(characters).map(|()| characters),
-            (Ok(_), None) => Err("the typist is gone".to_owned()),
-            (Err(why), _) => Err(why.to_owned()),
-        };
-        match erased {
-            Ok(characters) => {
-                tracing::info!("{characters} characters of the cancelled dictation were erased")
+    /// Erases what the edit with this number and those behind it typed; how many characters
+    /// that were, or why they stay.
+    fn take_back(&mut self, from: u64) -> Result<usize, String> {
+        match (self.ledger.erasable(from)?, &mut self.typist) {
+            (0, _) => Ok(0),
+            (characters, Some(typist)) => {
+                // Where it stopped half-way, nobody knows any more what is where.
+                let erased = typist.take_back(characters);
+                match &erased {
+                    Ok(()) => self.ledger.erased_from(from),
+                    Err(_) => self.ledger.doubt("something could not be erased before"),
+                }
+                erased.map(|()| characters)
             }
-            Err(why) => tracing::info!("what the cancelled dictation typed stays: {why}"),
+            (_, None) => Err("the typist is gone".to_owned()),
         }
     }
 
@@ -264,8 +285,8 @@ where
 
     /// Applies the edit with the typist that is there, with that opened again, or with
     /// another; how many characters arrived in all, and why not all did.
-    fn apply(&mut self, edit: Edit) -> (usize, Result<(), String>) {
-        let text: Vec<char> = typeable(&edit.insert).chars().collect();
+    fn apply(&mut self, id: u64, edit: Edit) -> (usize, Result<(), String>) {
+        let text: Vec<char> = insertable(&edit.insert).chars().collect();
         let (mut typed, mut erase) = (0, edit.erase);
         let (mut reopened, mut failed) = (Vec::new(), Vec::new());
         let mut reason = String::new();
@@ -286,7 +307,7 @@ where
                 ) => *typed,
                 Err(TypistError::Unavailable(_)) => 0,
             };
-            self.ledger.note(text[typed..].iter().copied().take(arrived));
+            self.ledger.note(id, text[typed..].iter().copied().take(arrived));
             typed += arrived;
             let Err(e) = result else { return (typed, Ok(())) };
             self.elsewhere = matches!(e, TypistError::Elsewhere { .. });

@@ -8,7 +8,7 @@
 use super::Entry;
 
 /// The first bytes of every file; another version has another line.
-pub const HEAD: &[u8] = b"swictation journal 1\n";
+pub const HEAD: &[u8] = b"swictation journal 2\n";
 
 /// The bytes before a body.
 const PREFIX: usize = 8;
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_file_of_another_version_is_left_to_that_version() {
-        assert_eq!(all(b"swictation journal 2\nabc"), (Vec::new(), End::Foreign));
+        assert_eq!(all(b"swictation journal 1\nabc"), (Vec::new(), End::Foreign));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod frame;
 mod ledger;
 
 use crate::hypothesis::{DictationId, UtteranceId};
+use crate::text::Text;
 use crate::time::SamplePos;
 use crate::wire::{Checkpoint, EngineInfo};
 pub use ledger::{Ledger, Owed, Recovered, Stretch};
@@ -43,7 +44,7 @@ pub enum Entry {
         past: Option<(DictationId, Past)>,
     },
     /// Nothing of a piece is owed any more: it was typed, or the person has it, or does
-    /// not want it.
+    /// not want it, as after "scratch that".
     Paid {
         /// The number of the piece.
         piece: u64,
@@ -98,8 +99,8 @@ pub struct Past {
     pub settled: u32,
     /// Its committed words after those, as they were typed, and their ends.
     pub typed: Vec<(String, SamplePos)>,
-    /// Something of the dictation is typed already: a space goes before the next word.
-    pub begun: bool,
+    /// Its text as far as it matters for the words that follow.
+    pub text: Text,
 }
 
 /// Nobody dictates for so long; numbers from here on are not believed, so that none
@@ -108,7 +109,10 @@ const FURTHEST: u64 = 1 << 48;
 
 impl Past {
     fn is_plausible(&self) -> bool {
-        self.at.0 < FURTHEST && self.utterance.0 < u32::MAX / 2 && self.settled < u32::MAX / 2
+        self.at.0 < FURTHEST
+            && self.utterance.0 < u32::MAX / 2
+            && self.settled < u32::MAX / 2
+            && self.text.is_plausible()
     }
 }
 

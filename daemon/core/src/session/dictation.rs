@@ -2,13 +2,14 @@
 
 use super::engine::Heard;
 use super::{Effect, Place, Published};
-use crate::compose::Composer;
 use crate::hypothesis::{DictationId, Hypothesis, UtteranceId, Word};
 use crate::journal::{Entry, Owed, Past};
 use crate::tape::Tape;
+use crate::text::{Rules, Said, Text};
 use crate::time::{Now, SAMPLE_RATE, SamplePos, samples_in_ms};
 use crate::wire::{Checkpoint, ToWorker};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Audio that may be on its way to the worker without having been acknowledged:
@@ -29,7 +30,9 @@ pub(super) struct Dictation {
     pub(super) id: DictationId,
     /// Which opening of the microphone feeds it.
     pub(super) capture: u32,
-    pub(super) composer: Composer,
+    text: Text,
+    /// They hold for all of it, whatever is configured meanwhile.
+    rules: Arc<Rules>,
     /// The call that began it.
     pub(super) since: Place,
     /// When the person asked for it.
@@ -67,10 +70,9 @@ pub(super) struct Dictation {
     told: (UtteranceId, SamplePos, usize),
 }
 
-/// A word on its way to the window.
+/// A committed word.
 pub(super) struct Commit {
     pub(super) word: Word,
-    pub(super) text: String,
     /// When it first appeared in a hypothesis.
     pub(super) appeared: Now,
     /// When the end of the word reached the microphone.
@@ -78,11 +80,12 @@ pub(super) struct Commit {
 }
 
 impl Dictation {
-    pub(super) fn new(id: DictationId, capture: u32, since: Place, asked: Now) -> Self {
+    pub(super) fn new(id: DictationId, capture: u32, since: Place, asked: Now, rules: Arc<Rules>) -> Self {
         Self {
             id,
             capture,
-            composer: Composer::default(),
+            text: Text::default(),
+            rules,
             since,
             asked,
             stopped: None,
@@ -111,7 +114,7 @@ impl Dictation {
     pub(super) fn resume(&mut self, owed: Owed) {
         self.tape = Tape::starting_at(owed.needed());
         let Owed { past, checkpoint, .. } = owed;
-        self.composer = Composer::going_on(past.begun);
+        self.text = past.text;
         // To this session it is its own.
         let id = self.id;
         self.checkpoint = checkpoint.map(|(_, checkpoint)| Checkpoint { dictation: id, ..checkpoint });
@@ -126,13 +129,18 @@ impl Dictation {
     /// How far it is, when that has changed since this was asked last.
     pub(super) fn news(&mut self) -> Option<Past> {
         let now = (self.utterance, self.utterance_start, self.settled + self.typed.len());
-        (std::mem::replace(&mut self.told, now) != now).then(|| Past {
+        (std::mem::replace(&mut self.told, now) != now).then(|| self.past())
+    }
+
+    /// How far it is.
+    pub(super) fn past(&self) -> Past {
+        Past {
             utterance: self.utterance,
             at: self.utterance_start,
             settled: self.settled as u32,
             typed: self.typed.iter().cloned().collect(),
-            begun: self.composer.begun(),
-        })
+            text: self.text.clone(),
+        }
     }
 
     /// Audio was recorded that no worker has brought to its end.
@@ -261,22 +269,27 @@ impl Dictation {
         (from, pcm)
     }
 
-    /// What stands in the text for audio that was left out; none where it goes on a mark
-    /// that is there.
-    pub(super) fn mark(&mut self) -> Option<String> {
-        if self.skipped.is_some_and(|(_, before)| before > 0) {
-            return None;
+    /// Ends the utterance that was left out, and marks that in the text where it does not
+    /// go on a mark that is there.
+    pub(super) fn mark(&mut self) -> Vec<Said> {
+        let mut said = Vec::new();
+        self.text.end_utterance(&self.rules, &mut said);
+        if self.skipped.is_none_or(|(_, before)| before == 0) {
+            self.text.insert("[...]", &self.rules, &mut said);
         }
-        let at = self.utterance_start;
-        let mark = Word {
-            text: "[...]".into(),
-            glued: false,
-            start: at,
-            end: at,
-            confidence: 0.0,
-            tokens: Vec::new(),
-        };
-        Some(self.composer.word(&mark))
+        said
+    }
+
+    /// The person has said that it ends.
+    pub(super) fn was_told_to_stop(&self) -> bool {
+        self.text.is_over()
+    }
+
+    /// Ends its text.
+    pub(super) fn finish(&mut self, trailing_space: bool) -> Vec<Said> {
+        let mut said = Vec::new();
+        self.text.end(trailing_space, &self.rules, &mut said);
+        said
     }
 
     /// There is nothing left to decode, and nothing more will come.
@@ -320,12 +333,12 @@ impl Dictation {
         self.tape.end()
     }
 
-    /// Takes in a hypothesis; the words it freezes, or `None` when it does not
-    /// follow from what this worker was told.
-    pub(super) fn commit(&mut self, hypothesis: &Hypothesis, now: Now) -> Option<Vec<Commit>> {
+    /// Takes in a hypothesis; the words it freezes and what they come to, or `None` when
+    /// it does not follow from what this worker was told.
+    pub(super) fn commit(&mut self, hypothesis: &Hypothesis, now: Now) -> Option<(Vec<Commit>, Vec<Said>)> {
         let (frozen, first) = (hypothesis.frozen as usize, hypothesis.first as usize);
         if self.again && hypothesis.utterance < self.utterance {
-            return Some(Vec::new());
+            return Some(Default::default());
         }
         if hypothesis.utterance != self.utterance
             || first > self.settled + self.typed.len()
@@ -342,18 +355,19 @@ impl Dictation {
         self.appeared.truncate(fresh.len());
         self.appeared.resize(fresh.len(), now);
         let admitted: Vec<Now> = self.appeared.drain(..frozen - known).collect();
-        let mut commits = Vec::with_capacity(admitted.len());
+        let (mut commits, mut said) = (Vec::with_capacity(admitted.len()), Vec::new());
         for (word, appeared) in fresh.iter().zip(admitted) {
-            let text = self.composer.word(word);
+            self.text.word(word, &self.rules, &mut said);
             let typed = if word.glued { word.text.clone() } else { format!(" {}", word.text) };
             self.typed.push_back((typed, word.end));
             let spoken = self.captured(word.end);
-            commits.push(Commit { word: word.clone(), text, appeared, spoken });
+            commits.push(Commit { word: word.clone(), appeared, spoken });
         }
         if hypothesis.last {
+            self.text.end_utterance(&self.rules, &mut said);
             self.close_utterance(hypothesis.heard_to);
         }
-        Some(commits)
+        Some((commits, said))
     }
 
     /// What the person sees of this dictation while it is the newest.

@@ -148,32 +148,30 @@ impl Session {
             self.metrics.captured_to_heard.add(taken_up - captured);
         }
         self.metrics.heard_to_hypothesis.add(step);
-        let Some(commits) = dictation.commit(hypothesis, now) else {
+        let Some((commits, said)) = dictation.commit(hypothesis, now) else {
             return self.broken("sent a hypothesis that does not follow from its last", now, out);
         };
         let past = dictation.news().map(|past| (dictation.id, past));
-        if commits.is_empty() {
-            return super::settled(past, out);
-        }
         for commit in &commits {
             self.metrics.hypothesis_to_committed.add(now - commit.appeared);
         }
         self.metrics.words += commits.len() as u64;
-        let text: String = commits.iter().map(|c| c.text.as_str()).collect();
         let spoken = commits.iter().filter_map(|c| c.spoken).collect();
-        let words = commits.into_iter().map(|c| c.word).collect();
-        out.push(Effect::Committed(words, hypothesis.heard_to));
-        self.type_text(text, past, spoken, None, now, out);
+        let words: Vec<_> = commits.into_iter().map(|c| c.word).collect();
+        if !words.is_empty() {
+            out.push(Effect::Committed(words, hypothesis.heard_to));
+        }
+        self.said(said, past, spoken, None, now, out);
     }
 
     fn finished(&mut self, id: DictationId, now: Now, out: &mut Vec<Effect>) {
         if !self.dictations.front().is_some_and(|d| d.id == id && d.complete) {
             return;
         }
-        let Some(done) = self.dictations.pop_front() else { return };
+        let Some(mut done) = self.dictations.pop_front() else { return };
         self.ladder.progress();
-        let end = done.composer.end(self.taste.trailing_space).to_owned();
-        self.type_text(end, None, Vec::new(), done.stopped, now, out);
+        let end = done.finish(self.taste.trailing_space);
+        self.said(end, None, Vec::new(), done.stopped, now, out);
         self.dictation_over(now, out);
         out.push(Effect::Record(Entry::End { dictation: done.id }));
         out.push(Effect::Done(done.id, done.end()));
@@ -218,7 +216,7 @@ impl Session {
         let Some(front) = self.dictations.front_mut() else { return };
         let (from, pcm) = front.skip(out);
         let to = from + pcm.len() as u64;
-        let mark = front.mark().unwrap_or_default();
+        let mark = front.mark();
         let (seconds, at) = (pcm.len() as f64 / f64::from(SAMPLE_RATE), from.seconds());
         self.metrics.skipped_samples += pcm.len() as u64;
         self.trouble.speech = format!(
@@ -228,7 +226,7 @@ impl Session {
         let (dictation, over) = (front.id, front.is_over());
         let past = front.news().map(|past| (dictation, past));
         out.push(Effect::Skipped(Skipped { dictation, from, to, pcm }));
-        self.type_text(mark, past, Vec::new(), None, now, out);
+        self.said(mark, past, Vec::new(), None, now, out);
         if over {
             self.finished(dictation, now, out);
         }

@@ -31,7 +31,7 @@ pub enum Event {
     Candidate(FromWorker),
     /// The candidate ended, and what is known about it.
     CandidateGone(Ending),
-    /// The typist dealt with an edit.
+    /// The typist dealt with an edit, or with an [`Effect::Scratch`].
     Typed(u64, Result<(), Untyped>),
     /// A deadline of [`Session::deadline`] has passed.
     Tick,
@@ -118,6 +118,15 @@ pub enum Effect {
         from: u64,
         /// Also erase.
         erase: bool,
+    },
+    /// Some of what the dictation typed is not wanted: type no edit on its way that is
+    /// numbered `from` or higher, take back what those that are in the window typed, if
+    /// nobody came in between, and report under the number `id`. The dictation goes on.
+    Scratch {
+        /// The number of the report, which comes after those of all edits before it.
+        id: u64,
+        /// The first edit that is not wanted.
+        from: u64,
     },
     /// Words were committed when audio up to the position had been heard.
     Committed(Vec<Word>, SamplePos),

@@ -89,7 +89,10 @@ impl Session {
             && dictation.end() == SamplePos(0)
             && let Some(done) = self.dictations.remove(at)
         {
-            self.dictation_over(now, out);
+            // One that is still decoded goes on with its text.
+            if self.dictations.is_empty() {
+                self.dictation_over(now, out);
+            }
             out.push(Effect::Record(Entry::End { dictation: done.id }));
             out.push(Effect::Done(done.id, SamplePos(0)));
         }

@@ -29,6 +29,7 @@ use crate::hypothesis::DictationId;
 use crate::journal::{Entry, Owed, Past};
 use crate::metrics::Metrics;
 use crate::supervise::Ladder;
+use crate::text::Rules;
 use crate::wire::ToWorker;
 use away::Absence;
 pub use away::Away;
@@ -41,6 +42,7 @@ use engine::Watch;
 pub use event::{Command, Effect, Engine, Event, Microphone, Published, Skipped};
 use microphone::Sound;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 pub use trouble::About;
 use trouble::Troubles;
@@ -67,6 +69,8 @@ pub struct Taste {
     pub smaller: Option<String>,
     /// Whoever asks waits for an end, and has it when every device has failed once.
     pub impatient: bool,
+    /// What spoken words mean, from the next dictation on.
+    pub rules: Arc<Rules>,
 }
 
 /// The owner of all state.
@@ -144,6 +148,7 @@ impl Session {
             Event::Typed(id, result) => self.typed(id, result, now, out),
             Event::Tick => {}
         }
+        self.stop_when_told(now, out);
         self.settle(now, out);
         self.pass_deadlines(now, out);
         self.rest(out);
@@ -235,6 +240,7 @@ impl Session {
         self.sound = Sound::default();
         self.trouble.microphone.clear();
         self.trouble.speech.clear();
+        self.trouble.scratch.clear();
         // Whoever dictates with the old model has seen that the new one is not in use.
         self.trouble.model.clear();
         // And that there is something to give back; `recover` still finds it.
@@ -242,7 +248,8 @@ impl Session {
         self.metrics.dictations += 1;
         self.dictation_begins(out);
         let dictation = DictationId(self.dictated);
-        self.dictations.push_back(Dictation::new(dictation, self.captures, since, now));
+        let rules = Arc::clone(&self.taste.rules);
+        self.dictations.push_back(Dictation::new(dictation, self.captures, since, now, rules));
         out.push(Effect::Record(Entry::Begin { dictation }));
         out.push(Effect::OpenMicrophone(self.captures));
         out.push(Effect::PrepareTypist);
@@ -259,6 +266,13 @@ impl Session {
     fn stop(&mut self, now: Now) {
         if let Some(dictation) = self.dictations.back_mut() {
             dictation.stopped.get_or_insert(now);
+        }
+    }
+
+    /// Stops when the person has said so in the middle of what is recorded.
+    fn stop_when_told(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if self.dictations.back().is_some_and(Dictation::was_told_to_stop) {
+            self.stop_by_itself(now, out);
         }
     }
 
@@ -317,8 +331,12 @@ impl Session {
         // dictation ends, and the trouble that is shown says why.
         if matches!(self.engine, Engine::Failed(_)) && self.candidate.is_none() {
             while self.dictations.front().is_some_and(|d| d.complete) {
-                let Some(done) = self.dictations.pop_front() else { return };
+                let Some(mut done) = self.dictations.pop_front() else { return };
                 let (dictation, unheard) = (done.id, done.is_unheard());
+                let rest = done.finish(false);
+                if !rest.is_empty() {
+                    self.said(rest, Some((dictation, done.past())), Vec::new(), None, now, out);
+                }
                 out.push(Effect::Record(match unheard {
                     true => Entry::Unheard { dictation },
                     false => Entry::End { dictation },

@@ -17,6 +17,7 @@ use proptest::prelude::*;
 
 mod away;
 mod calls;
+mod text;
 mod typing;
 
 struct Bench {
@@ -25,8 +26,10 @@ struct Bench {
     /// What the worker knows: dictation, utterance, committed words in it.
     told: Option<(DictationId, UtteranceId, u32)>,
     sent: SamplePos,
-    /// Edits that wait for an answer, each with its text.
+    /// Edits that wait for an answer, each with its text, and scratches, without one.
     typing: Vec<(u64, String)>,
+    /// Which scratches these are, and from which edit on.
+    scratches: Vec<(u64, u64)>,
     /// An edit failed: the typist refuses the others until it is told to go on.
     halted: bool,
     /// Dictations that were cancelled, and whether their text is to be erased.
@@ -37,8 +40,10 @@ struct Bench {
     candidate: bool,
     /// Everything that was to be typed.
     window: String,
-    /// Everything that the typist said it typed.
+    /// Everything that the typist said it typed and did not take back.
     arrived: String,
+    /// Which edits that is, and so many characters were there before.
+    edits: Vec<(u64, usize)>,
     capture: u32,
     done: Vec<String>,
     /// What was recorded.
@@ -55,6 +60,7 @@ fn bench() -> Bench {
         unload_after: None,
         smaller: None,
         impatient: false,
+        rules: Arc::default(),
     };
     let mut bench = Bench {
         session: Session::new(taste),
@@ -62,12 +68,14 @@ fn bench() -> Bench {
         told: None,
         sent: SamplePos(0),
         typing: Vec::new(),
+        scratches: Vec::new(),
         halted: false,
         took_back: Vec::new(),
         watched: Vec::new(),
         candidate: false,
         window: String::new(),
         arrived: String::new(),
+        edits: Vec::new(),
         capture: 0,
         done: Vec::new(),
         journal: Vec::new(),
@@ -152,6 +160,16 @@ impl Bench {
                     self.halted = false;
                     self.took_back.push(erase);
                     continue;
+                }
+                Effect::Scratch { id, from } => {
+                    // The typist drops them and says that it is done with them.
+                    let before = self.typing.len();
+                    let scratches = |edit: u64| self.scratches.iter().any(|(scratch, _)| *scratch == edit);
+                    self.typing.retain(|(edit, _)| *edit < from || scratches(*edit));
+                    let dropped = before - self.typing.len();
+                    self.typing.push((id, String::new()));
+                    self.scratches.push((id, from));
+                    format!("scratch and {dropped} on their way")
                 }
                 Effect::Done(_, end) => format!("done {}", end.0 / 16),
                 Effect::Record(entry) => {
@@ -274,6 +292,12 @@ impl Bench {
             "consider" => self.event(Event::Consider(vec!["cuda:0".into(), "cpu".into()])),
             "dismiss" => self.event(Event::Dismiss),
             "candidate" => self.candidate(rest),
+            "english" => self.session.retaste(Taste { rules: text::english(), ..self.session.taste.clone() }),
+            "stays" => {
+                let Some((id, from)) = self.scratches.pop() else { return };
+                self.typing.retain(|(edit, _)| *edit != id);
+                self.answer_scratch(id, from, Err("the focus has moved"));
+            }
             "typed" => self.answer(usize::MAX),
             "refused" => self.answer(ms() as usize),
             "elsewhere" if !self.typing.is_empty() => self.answer_from(0, true),
@@ -334,6 +358,11 @@ impl Bench {
     /// The same where another window may have the focus.
     fn answer_from(&mut self, typed: usize, elsewhere: bool) {
         let (id, text) = self.typing.remove(0);
+        if let Some(at) = self.scratches.iter().position(|(scratch, _)| *scratch == id) {
+            let (_, from) = self.scratches.remove(at);
+            return self.answer_scratch(id, from, Ok(()));
+        }
+        self.edits.push((id, self.arrived.chars().count()));
         let typed = if self.halted { 0 } else { typed.min(text.chars().count()) };
         self.arrived.extend(text.chars().take(typed));
         let result = match typed == text.chars().count() {
@@ -342,6 +371,17 @@ impl Bench {
         };
         self.halted |= result.is_err();
         self.event(Event::Typed(id, result));
+    }
+
+    /// The typist has taken back what the edits from this one on typed, or why not.
+    fn answer_scratch(&mut self, id: u64, from: u64, result: Result<(), &str>) {
+        if result.is_ok()
+            && let Some((_, begin)) = self.edits.iter().find(|(edit, _)| *edit >= from)
+        {
+            self.arrived = self.arrived.chars().take(*begin).collect();
+            self.edits.retain(|(edit, _)| *edit < from);
+        }
+        self.event(Event::Typed(id, result.map_err(|why| Untyped { typed: 0, why: why.into(), elsewhere: false })));
     }
 
     /// All that was typed, once the typist has answered everything.
@@ -756,6 +796,11 @@ fn any_op() -> impl Strategy<Value = String> {
         Just("hold"),
         Just("release"),
         Just("copy"),
+        Just("english"),
+        Just("think 900 new line|new"),
+        Just("think 900 scratch that|"),
+        Just("last 99999 so stop dictation"),
+        Just("stays"),
         Just("step"),
         Just("ready cuda:0"),
         Just("consider"),

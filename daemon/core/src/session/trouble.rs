@@ -29,6 +29,8 @@ pub(super) struct Troubles {
     /// Speech that no worker gets over.
     pub(super) speech: String,
     pub(super) typing: String,
+    /// What was scratched and stays, said until the next dictation.
+    pub(super) scratch: String,
     pub(super) configuration: String,
     /// A model that was asked for is not in use.
     pub(super) model: String,
@@ -50,6 +52,7 @@ impl Session {
             &self.trouble.speech,
             &self.trouble.microphone,
             &self.trouble.typing,
+            &self.trouble.scratch,
             &self.trouble.journal,
             &self.trouble.leftover,
         ];

@@ -6,11 +6,16 @@
 //! with growing pauses, and with every new word, until a minute after the dictation.
 //! Then it is left to the person, who gets it with `swictation last`. Text is held in
 //! memory alone; nothing here logs or shows it.
+//!
+//! An edit has text of one utterance, so that an utterance can be scratched: what waits of
+//! it is forgotten, and what the typist has is taken back. Until the typist has answered,
+//! the text that follows waits, as it is not known behind what it will stand.
 
 use super::{Effect, Session};
 use crate::hypothesis::DictationId;
 use crate::journal::{Entry, Past};
 use crate::metrics::Metrics;
+use crate::text::Said;
 use crate::{Edit, Now};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -50,6 +55,13 @@ pub(super) struct Typing {
     halted: bool,
     /// Nothing may be typed now.
     held: bool,
+    /// What was scratched is being taken back: the number of each report to come, and of
+    /// the last piece before it.
+    scratching: Vec<(u64, u64)>,
+    /// What was scratched stays, so a space goes before the next text.
+    apart: bool,
+    /// The utterances of the dictation that have text.
+    utterances: Vec<Utterance>,
     /// A dictation runs.
     dictating: bool,
     /// Why the last edit failed; empty when it did not.
@@ -66,12 +78,26 @@ pub(super) struct Typing {
     left_of: Vec<u64>,
 }
 
+/// What is known of an utterance as long as it may be scratched.
+struct Utterance {
+    /// Its number in the dictation.
+    number: u32,
+    /// The first edit of it that typed something, or is on its way.
+    edit: Option<u64>,
+    /// Its characters.
+    length: usize,
+}
+
 /// What was committed at once.
 struct Piece {
     /// Its number in the journal.
     id: u64,
     /// The edit that it is in, while the typist has it.
     edit: Option<u64>,
+    /// The utterance that it is of.
+    utterance: u32,
+    /// A space goes before it that is no part of the text.
+    apart: bool,
     text: String,
     committed: Now,
     /// When each of its words was spoken.
@@ -101,6 +127,9 @@ impl Default for Typing {
             pieces: VecDeque::new(),
             halted: false,
             held: false,
+            scratching: Vec::new(),
+            apart: false,
+            utterances: Vec::new(),
             dictating: false,
             why: String::new(),
             pause: PAUSE,
@@ -114,10 +143,44 @@ impl Default for Typing {
 }
 
 impl Typing {
+    /// Adds a text to those that wait; what is to be recorded.
+    fn take_in(
+        &mut self,
+        utterance: u32,
+        text: String,
+        past: Option<(DictationId, Past)>,
+        now: Now,
+    ) -> Effect {
+        if std::mem::take(&mut self.over) {
+            self.last.clear();
+        }
+        self.last.push_str(&text);
+        newest(&mut self.last);
+        let length = text.chars().count();
+        match self.utterances.last_mut().filter(|last| last.number == utterance) {
+            Some(last) => last.length += length,
+            None => self.utterances.push(Utterance { number: utterance, edit: None, length }),
+        }
+        self.committed += 1;
+        let id = self.committed;
+        self.pieces.push_back(Piece {
+            id,
+            edit: None,
+            utterance,
+            apart: std::mem::take(&mut self.apart) && !text.starts_with(char::is_whitespace),
+            text: text.clone(),
+            committed: now,
+            spoken: Vec::new(),
+            stopped: None,
+            until: None,
+        });
+        Effect::Record(Entry::Text { piece: id, text, past })
+    }
+
     /// Hands what waits to the typist, if it may have it now.
     fn send(&mut self, out: &mut Vec<Effect>) {
         let answers_are_due = self.pieces.iter().any(|piece| piece.edit.is_some());
-        if self.held || (self.halted && answers_are_due) || !self.waits() {
+        if self.held || !self.scratching.is_empty() || (self.halted && answers_are_due) || !self.waits() {
             return;
         }
         self.retry = None;
@@ -131,24 +194,34 @@ impl Typing {
         self.send_part(|_| true, out);
     }
 
-    /// Hands what waits of these pieces to the typist; whether there was any.
+    /// Hands what waits of these pieces to the typist, an edit for each utterance;
+    /// whether there was any.
     fn send_part(&mut self, part: impl Fn(&Piece) -> bool, out: &mut Vec<Effect>) -> bool {
-        let mut insert = String::new();
+        let mut edits: Vec<(u32, Edit)> = Vec::new();
         for piece in self.pieces.iter_mut().filter(|piece| piece.edit.is_none() && part(piece)) {
-            piece.edit = Some(self.edits + 1);
-            insert.push_str(&piece.text);
+            if edits.last().is_none_or(|(utterance, _)| *utterance != piece.utterance) {
+                edits.push((piece.utterance, Edit::default()));
+                self.edits += 1;
+                let ours = |u: &&mut Utterance| piece.until.is_none() && u.number == piece.utterance;
+                if let Some(utterance) = self.utterances.iter_mut().find(ours) {
+                    utterance.edit.get_or_insert(self.edits);
+                }
+            }
+            piece.edit = Some(self.edits);
+            if let Some((_, edit)) = edits.last_mut() {
+                edit.insert.extend(piece.apart.then_some(' '));
+                edit.insert.push_str(&piece.text);
+            }
         }
-        let any = !insert.is_empty();
-        if any {
-            self.edits += 1;
-            out.push(Effect::Type(self.edits, Edit { erase: 0, insert }));
-        }
+        let first = self.edits + 1 - edits.len() as u64;
+        let any = !edits.is_empty();
+        out.extend((first..).zip(edits).map(|(id, (_, edit))| Effect::Type(id, edit)));
         any
     }
 
-    /// Whether the typist has an edit that it has not answered.
+    /// Whether the typist has something to do that it has not answered.
     pub(super) fn is_busy(&self) -> bool {
-        self.pieces.iter().any(|piece| piece.edit.is_some())
+        !self.scratching.is_empty() || self.pieces.iter().any(|piece| piece.edit.is_some())
     }
 
     fn waits(&self) -> bool {
@@ -157,9 +230,16 @@ impl Typing {
 
     /// The first `typed` characters of an edit are in the window, the rest is not.
     fn settle(&mut self, id: u64, mut typed: usize, now: Now, metrics: &mut Metrics, out: &mut Vec<Effect>) {
+        if typed == 0 {
+            let nothing = self.utterances.iter_mut().find(|utterance| utterance.edit == Some(id));
+            nothing.into_iter().for_each(|utterance| utterance.edit = None);
+        }
         self.pieces.retain_mut(|piece| {
             if piece.edit != Some(id) {
                 return true;
+            }
+            if piece.apart && typed > 0 {
+                (piece.apart, typed) = (false, typed - 1);
             }
             let length = piece.text.chars().count();
             if typed >= length {
@@ -194,6 +274,37 @@ impl Typing {
         self.pause = PAUSE;
     }
 
+    /// Forgets what follows the beginning of an utterance, and has taken back what the
+    /// typist has of it.
+    fn scratch(&mut self, from: u32, out: &mut Vec<Effect>) {
+        let first = self.utterances.iter().position(|utterance| utterance.number >= from);
+        let gone = self.utterances.split_off(first.unwrap_or(self.utterances.len()));
+        let length: usize = gone.iter().map(|utterance| utterance.length).sum();
+        let rest = self.last.chars().count().saturating_sub(length);
+        self.last = self.last.chars().take(rest).collect();
+        let theirs = |piece: &Piece| piece.until.is_none() && piece.utterance >= from;
+        let on_their_way = self.pieces.iter().filter(|piece| theirs(piece)).filter_map(|piece| piece.edit);
+        let first = gone.iter().filter_map(|utterance| utterance.edit).chain(on_their_way).min();
+        self.forget(theirs, out);
+        if !self.waits() {
+            (self.retry, self.pause) = (None, PAUSE);
+            self.why.clear();
+        }
+        if let Some(from) = first {
+            self.edits += 1;
+            self.scratching.push((self.edits, self.committed));
+            out.push(Effect::Scratch { id: self.edits, from });
+        }
+    }
+
+    /// What was scratched stays: what follows that piece is set apart.
+    fn set_apart(&mut self, last: u64) {
+        match self.pieces.iter_mut().find(|piece| piece.id > last) {
+            Some(piece) => piece.apart = !piece.text.starts_with(char::is_whitespace),
+            None => self.apart = !self.over,
+        }
+    }
+
     /// Gives up the pieces that `gone` picks, as far as the typist does not have them.
     fn leave(&mut self, gone: impl Fn(&Piece) -> bool) {
         self.pieces.retain(|piece| {
@@ -221,6 +332,12 @@ impl Typing {
         });
     }
 
+    /// Nothing of the dictation can be scratched any more.
+    fn forget_utterances(&mut self) {
+        self.utterances.clear();
+        self.apart = false;
+    }
+
     /// Forgets what nobody tries to type any more.
     fn forget_left(&mut self, out: &mut Vec<Effect>) {
         self.left.clear();
@@ -230,7 +347,7 @@ impl Typing {
 
     /// When there is something to do without an event.
     fn deadline(&self) -> Option<Now> {
-        if self.held {
+        if self.held || !self.scratching.is_empty() {
             return None;
         }
         let given_up =
@@ -243,7 +360,8 @@ impl Typing {
         let waits: usize =
             self.pieces.iter().filter(|p| p.edit.is_none()).map(|p| p.text.chars().count()).sum();
         match (waits, self.left.chars().count()) {
-            (1.., _) if self.held && self.why.is_empty() => String::new(),
+            // It only waits for its turn.
+            (1.., _) if self.why.is_empty() => String::new(),
             (1.., left) => format!(
                 "{}; {} characters are kept and typed as soon as that works; \
                  `swictation last --copy` puts them on the clipboard",
@@ -271,36 +389,53 @@ fn newest(text: &mut String) {
 }
 
 impl Session {
-    /// Types text, and records with it how far its words bring a dictation.
-    pub(super) fn type_text(
+    /// Does what words came to, and records with it how far they bring a dictation.
+    pub(super) fn said(
         &mut self,
-        text: String,
-        past: Option<(DictationId, Past)>,
-        spoken: Vec<Now>,
+        said: Vec<Said>,
+        mut past: Option<(DictationId, Past)>,
+        mut spoken: Vec<Now>,
         stopped: Option<Now>,
         now: Now,
         out: &mut Vec<Effect>,
     ) {
-        let typing = &mut self.typing;
-        if text.is_empty() {
-            super::settled(past, out);
-        } else {
-            if std::mem::take(&mut typing.over) {
-                typing.last.clear();
+        // What is scratched in the same breath is neither recorded nor typed.
+        let mut texts: Vec<(u32, String)> = Vec::new();
+        for said in said {
+            match said {
+                Said::Text { utterance, text } => texts.push((utterance, text)),
+                Said::Scratch(Some(from)) => {
+                    texts.retain(|(utterance, _)| *utterance < from);
+                    self.trouble.scratch.clear();
+                    self.typing.scratch(from, out);
+                }
+                Said::Scratch(None) => {
+                    self.trouble.scratch = "there is nothing of this dictation left to scratch".into();
+                }
             }
-            typing.last.push_str(&text);
-            newest(&mut typing.last);
-            typing.committed += 1;
-            let id = typing.committed;
-            out.push(Effect::Record(Entry::Text { piece: id, text: text.clone(), past }));
-            let piece = Piece { id, edit: None, text, committed: now, spoken, stopped, until: None };
-            typing.pieces.push_back(piece);
         }
-        typing.send(out);
+        let count = texts.len();
+        for (n, (utterance, text)) in (1..).zip(texts) {
+            let past = if n == count { past.take() } else { None };
+            out.push(self.typing.take_in(utterance, text, past, now));
+            if let Some(piece) = self.typing.pieces.back_mut().filter(|_| n == count) {
+                (piece.spoken, piece.stopped) = (std::mem::take(&mut spoken), stopped);
+            }
+        }
+        super::settled(past, out);
+        self.typing.send(out);
     }
 
     /// The typist answered.
     pub(super) fn typed(&mut self, id: u64, result: Result<(), Untyped>, now: Now, out: &mut Vec<Effect>) {
+        let awaited = self.typing.scratching.iter().position(|(report, _)| *report == id);
+        if let Some((_, last)) = awaited.map(|at| self.typing.scratching.remove(at)) {
+            if let Err(Untyped { why, .. }) = result {
+                self.trouble.scratch = format!("what was scratched stays in the window: {why}");
+                self.typing.set_apart(last);
+            }
+            return self.typing_deadline_passed(now, out);
+        }
         match result {
             Ok(()) => {
                 self.typing.settle(id, usize::MAX, now, &mut self.metrics, out);
@@ -324,7 +459,7 @@ impl Session {
 
     /// Tries again what could not be typed, or gives it up.
     pub(super) fn typing_deadline_passed(&mut self, now: Now, out: &mut Vec<Effect>) {
-        if self.typing.held {
+        if self.typing.held || !self.typing.scratching.is_empty() {
             return;
         }
         if self.typing.waits() && self.typing.pieces.iter().all(|piece| piece.edit.is_none()) {
@@ -339,6 +474,7 @@ impl Session {
     /// A dictation has ended, and `self.dictations` no longer has it.
     pub(super) fn dictation_over(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.typing.over = true;
+        self.typing.forget_utterances();
         for piece in &mut self.typing.pieces {
             piece.until.get_or_insert(now + LINGER);
         }
@@ -372,6 +508,7 @@ impl Session {
             erase: self.taste.cancel_erases,
         });
         typing.forget(theirs, out);
+        typing.forget_utterances();
         (typing.over, typing.dictating) = (true, false);
         if !typing.waits() {
             (typing.retry, typing.pause) = (None, PAUSE);
@@ -442,7 +579,8 @@ impl Session {
             let sent = typing.pieces.iter().map(|piece| piece.edit.unwrap_or(u64::MAX));
             assert!(sent.is_sorted(), "nothing overtakes what waits");
         }
-        let stuck = typing.waits() && !typing.held && typing.retry.is_none();
+        let held = typing.held || !typing.scratching.is_empty();
+        let stuck = typing.waits() && !held && typing.retry.is_none();
         let answers_are_due = typing.pieces.iter().any(|piece| piece.edit.is_some());
         assert!(!stuck || answers_are_due, "what waits is tried again some time");
     }

@@ -22,7 +22,8 @@ use wayland_client::protocol::wl_seat::{self, Capability, WlSeat};
 use wayland_client::protocol::wl_shm::{Format, WlShm};
 use wayland_client::protocol::{wl_buffer::WlBuffer, wl_shm_pool::WlShmPool, wl_surface::WlSurface};
 use wayland_client::{
-    Connection, Dispatch, DispatchError, EventQueue, Proxy, QueueHandle, WEnum, delegate_noop, event_created_child,
+    Connection, Dispatch, DispatchError, EventQueue, Proxy, QueueHandle, WEnum, delegate_noop,
+    event_created_child,
 };
 use wayland_protocols::xdg::shell::client::xdg_surface::{self, XdgSurface};
 use wayland_protocols::xdg::shell::client::xdg_toplevel::{self, XdgToplevel};
@@ -68,11 +69,20 @@ impl Collector {
         if let Ok(manager) = bind::<WlDataDeviceManager>(&globals, &hand) {
             manager.get_data_device(&seat, &hand, ());
         }
-        let buffer = paper(&bind(&globals, &hand)?, &hand).map_err(|e| format!("no memory for a window: {e}"))?;
+        let buffer =
+            paper(&bind(&globals, &hand)?, &hand).map_err(|e| format!("no memory for a window: {e}"))?;
         surface.commit();
         let keys = Keys::default();
-        let told =
-            Told { surface, buffer, keyboard: None, selection: None, keys, focus: false, typed: String::new(), connection };
+        let told = Told {
+            surface,
+            buffer,
+            keyboard: None,
+            selection: None,
+            keys,
+            focus: false,
+            typed: String::new(),
+            connection,
+        };
         let mut collector = Self { queue, told };
         collector.queue.roundtrip(&mut collector.told).map_err(|e| e.to_string())?;
         Ok(collector)
@@ -157,7 +167,14 @@ impl Told {
 }
 
 impl Dispatch<WlKeyboard, ()> for Told {
-    fn event(told: &mut Self, _: &WlKeyboard, event: wl_keyboard::Event, (): &(), _: &Connection, _: &QueueHandle<Self>) {
+    fn event(
+        told: &mut Self,
+        _: &WlKeyboard,
+        event: wl_keyboard::Event,
+        (): &(),
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
         match event {
             wl_keyboard::Event::Keymap { fd, size, .. } => told.keys.load(fd, size),
             wl_keyboard::Event::Enter { .. } => told.focus = true,
@@ -179,7 +196,14 @@ impl Dispatch<WlKeyboard, ()> for Told {
 }
 
 impl Dispatch<WlSeat, ()> for Told {
-    fn event(told: &mut Self, seat: &WlSeat, event: wl_seat::Event, (): &(), _: &Connection, hand: &QueueHandle<Self>) {
+    fn event(
+        told: &mut Self,
+        seat: &WlSeat,
+        event: wl_seat::Event,
+        (): &(),
+        _: &Connection,
+        hand: &QueueHandle<Self>,
+    ) {
         if let wl_seat::Event::Capabilities { capabilities: WEnum::Value(has) } = event
             && has.contains(Capability::Keyboard)
             && told.keyboard.is_none()
@@ -190,7 +214,14 @@ impl Dispatch<WlSeat, ()> for Told {
 }
 
 impl Dispatch<WlDataDevice, ()> for Told {
-    fn event(told: &mut Self, _: &WlDataDevice, event: wl_data_device::Event, (): &(), _: &Connection, _: &QueueHandle<Self>) {
+    fn event(
+        told: &mut Self,
+        _: &WlDataDevice,
+        event: wl_data_device::Event,
+        (): &(),
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
         if let wl_data_device::Event::Selection { id } = event {
             told.selection = id;
         }
@@ -202,7 +233,14 @@ impl Dispatch<WlDataDevice, ()> for Told {
 }
 
 impl Dispatch<XdgSurface, ()> for Told {
-    fn event(told: &mut Self, shell: &XdgSurface, event: xdg_surface::Event, (): &(), _: &Connection, _: &QueueHandle<Self>) {
+    fn event(
+        told: &mut Self,
+        shell: &XdgSurface,
+        event: xdg_surface::Event,
+        (): &(),
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
         if let xdg_surface::Event::Configure { serial } = event {
             shell.ack_configure(serial);
             told.surface.attach(Some(&told.buffer), 0, 0);
@@ -212,7 +250,14 @@ impl Dispatch<XdgSurface, ()> for Told {
 }
 
 impl Dispatch<XdgWmBase, ()> for Told {
-    fn event(_: &mut Self, shell: &XdgWmBase, event: xdg_wm_base::Event, (): &(), _: &Connection, _: &QueueHandle<Self>) {
+    fn event(
+        _: &mut Self,
+        shell: &XdgWmBase,
+        event: xdg_wm_base::Event,
+        (): &(),
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
         if let xdg_wm_base::Event::Ping { serial } = event {
             shell.pong(serial);
         }
@@ -220,7 +265,15 @@ impl Dispatch<XdgWmBase, ()> for Told {
 }
 
 impl Dispatch<WlRegistry, GlobalListContents> for Told {
-    fn event(_: &mut Self, _: &WlRegistry, _: wl_registry::Event, _: &GlobalListContents, _: &Connection, _: &QueueHandle<Self>) {}
+    fn event(
+        _: &mut Self,
+        _: &WlRegistry,
+        _: wl_registry::Event,
+        _: &GlobalListContents,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+    }
 }
 
 delegate_noop!(Told: WlCompositor);

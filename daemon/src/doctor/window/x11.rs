@@ -9,8 +9,8 @@ use x11rb::connection::Connection;
 use x11rb::errors::ReplyError;
 use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{
-    AtomEnum, ConnectionExt as _, CreateWindowAux, EventMask, GetKeyboardMappingReply, InputFocus, KeyButMask,
-    KeyPressEvent, PropMode, WindowClass,
+    AtomEnum, ConnectionExt as _, CreateWindowAux, EventMask, GetKeyboardMappingReply, InputFocus,
+    KeyButMask, KeyPressEvent, PropMode, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
@@ -42,7 +42,19 @@ impl Collector {
         let look = CreateWindowAux::new().event_mask(wanted).background_pixel(root.white_pixel);
         let (width, height) = SIZE;
         let class = WindowClass::INPUT_OUTPUT;
-        connection.create_window(x11rb::COPY_FROM_PARENT as u8, window, root.root, 0, 0, width, height, 0, class, 0, &look)?;
+        connection.create_window(
+            x11rb::COPY_FROM_PARENT as u8,
+            window,
+            root.root,
+            0,
+            0,
+            width,
+            height,
+            0,
+            class,
+            0,
+            &look,
+        )?;
         let (name, kind) = (AtomEnum::WM_NAME, AtomEnum::STRING);
         connection.change_property8(PropMode::REPLACE, window, name, kind, TITLE.as_bytes())?;
         connection.map_window(window)?;

@@ -6,7 +6,7 @@ use crate::typist::TypistError;
 use crate::typist::layout::Stroke;
 use std::time::Duration;
 use swictation_core::Edit;
-use swictation_core::edit::typeable;
+use swictation_core::edit::insertable;
 use tokio::time::Instant;
 
 /// Characters between two syncs, and the pause after each: together they bound the pace to
@@ -60,7 +60,7 @@ impl Desk {
     }
 
     pub(super) async fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
-        let text: Vec<char> = typeable(&edit.insert).chars().collect();
+        let text: Vec<char> = insertable(&edit.insert).chars().collect();
         let mut typed = 0;
         let mut result = self.type_all(edit.erase, &text, &mut typed).await;
         result = result.and(self.keyboard.rest().await.map_err(Halt::Gone));

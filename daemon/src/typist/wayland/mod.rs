@@ -22,7 +22,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use swictation_core::Edit;
-use swictation_core::edit::typeable;
+use swictation_core::edit::insertable;
 use wayland_client::backend::WaylandError;
 use wayland_client::globals::{GlobalList, registry_queue_init};
 use wayland_client::protocol::wl_keyboard::{KeyState, KeymapFormat};
@@ -244,7 +244,7 @@ impl Wayland {
             let presses = [Press::of(BACKSPACE); STRIDE];
             self.stride(&presses[..STRIDE.min(edit.erase - erased)], &mut erased)?;
         }
-        let text: Vec<char> = typeable(&edit.insert).chars().collect();
+        let text: Vec<char> = insertable(&edit.insert).chars().collect();
         let done = self.type_text(&text, typed);
         if std::mem::take(&mut self.modifiers) != 0 {
             self.keyboard.modifiers(0, 0, 0, 0);

@@ -16,8 +16,11 @@ pub(super) const BACKSPACE: u32 = xkeysym::key::BackSpace;
 /// programs know, and the one made from its Unicode number.
 pub(super) type Symbol = [u32; 2];
 
-/// The symbol of a character.
+/// The symbol of a character; a line break is the Return key.
 pub(super) fn symbol(c: char) -> Symbol {
+    if c == '\n' {
+        return [xkeysym::key::Return; 2];
+    }
     [Keysym::from_char(c).raw(), 0x0100_0000 | c as u32]
 }
 

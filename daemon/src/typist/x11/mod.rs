@@ -23,7 +23,7 @@ use server::{Changes, Receiver, Server};
 use slots::{Batch, Slots};
 use std::time::{Duration, Instant};
 use swictation_core::Edit;
-use swictation_core::edit::typeable;
+use swictation_core::edit::insertable;
 use watch::Watch;
 use x11rb::errors::{ConnectionError, ReplyError};
 use x11rb::protocol::xkb::GetStateReply;
@@ -452,7 +452,7 @@ impl Typist for X11 {
 
     fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
         let erase = std::iter::repeat_n([BACKSPACE; 2], edit.erase);
-        let symbols: Vec<Symbol> = erase.chain(typeable(&edit.insert).chars().map(symbol)).collect();
+        let symbols: Vec<Symbol> = erase.chain(insertable(&edit.insert).chars().map(symbol)).collect();
         let mut done = 0;
         let mut result = self.type_all(&symbols, &mut done);
         result = result.and(self.restore().map_err(Halt::from));

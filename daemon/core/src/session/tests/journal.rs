@@ -5,7 +5,9 @@
 
 use super::*;
 use crate::journal::Recovered;
+use crate::text::{Pack, Rules, Said, Wanted};
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// Samples of a word.
 const WORD: u64 = 1600;
@@ -82,6 +84,16 @@ fn spoken(pcm: &[f32]) -> Vec<String> {
     pcm.chunks_exact(WORD as usize).map(|word| format!("<{}>", word[0])).collect()
 }
 
+/// Rules after which two words of three are held for the next one, and typed as they are.
+fn pairs() -> Arc<Rules> {
+    static PAIRS: LazyLock<Arc<Rules>> = LazyLock::new(|| {
+        let pair = |n: u32| format!("<{n}> <{}>", n + 1);
+        let pairs: Vec<_> = (0..400).filter(|n| n % 3 != 2).map(|n| (pair(n), pair(n))).collect();
+        Arc::new(Rules::new(&Pack::default(), &Wanted::default(), &pairs))
+    });
+    PAIRS.clone()
+}
+
 /// A session with an ideal worker, an ideal microphone and a typist.
 struct Run {
     session: Session,
@@ -96,7 +108,8 @@ struct Run {
 
 impl Run {
     fn new() -> Run {
-        let session = super::bench().session;
+        let mut session = super::bench().session;
+        session.retaste(Taste { rules: pairs(), ..session.taste.clone() });
         let (worker, typing, journal) = (Ideal::default(), Vec::new(), Vec::new());
         let mut run = Run { session, worker, typing, capture: 0, said: 0..0, crashed: false, journal };
         run.event(Event::Worker(FromWorker::Ready(engine(), 1)));
@@ -209,7 +222,23 @@ fn given_back(entries: &[Entry]) -> (String, String, String) {
         let known = &stretch.owed.past.typed;
         let again: Vec<_> = words.iter().take(known.len()).map(|word| format!(" {word}")).collect();
         assert!(again.iter().eq(known.iter().map(|(word, _)| word)), "{again:?} is not {known:?}");
-        back.extend(words.into_iter().skip(known.len()));
+        let (mut text, mut rest, pairs) = (stretch.owed.past.text, Vec::new(), pairs());
+        for text_of_word in words.into_iter().skip(known.len()) {
+            let word = Word {
+                text: text_of_word,
+                glued: false,
+                start: SamplePos(0),
+                end: SamplePos(0),
+                confidence: 1.0,
+                tokens: Vec::new(),
+            };
+            text.word(&word, &pairs, &mut rest);
+        }
+        text.end(false, &pairs, &mut rest);
+        for said in rest {
+            let Said::Text { text, .. } = said else { panic!("{said:?}") };
+            back.push_str(&text);
+        }
     }
     (window, back, said)
 }
@@ -236,6 +265,35 @@ proptest! {
             prop_assert_eq!(words(&(window + &back)), words(&said), "after {:?}", &run.journal[..end]);
         }
     }
+}
+
+#[test]
+fn what_was_scratched_is_not_given_back_whether_it_was_typed_or_not() {
+    for typed in ["typed", "+1", "refused 1"] {
+        let talk = format!(
+            "english · ready · start · mic 2000 · last 500 so · think 900 one two|three · {typed} · think 1500 three scratch that new|"
+        );
+        let (bench, _) = run(&talk);
+        let mut recovered = Recovered::default();
+        bench.journal.into_iter().for_each(|entry| recovered.add(entry));
+        assert!(!recovered.untyped().contains("one"), "{typed}: {:?}", recovered.untyped());
+        let mut text = recovered.stretches().remove(0).owed.past.text;
+        let mut said = Vec::new();
+        text.end(false, &super::text::english(), &mut said);
+        assert_eq!(said, [Said::Text { utterance: 1, text: " new".into() }], "{typed}");
+    }
+}
+
+#[test]
+fn what_was_held_when_no_engine_was_left_is_given_back_once() {
+    let talk = "english · ready · start · mic 2000 · think 500 one new|two · fault model · fault model · fault model";
+    let (bench, _) = run(&format!("{talk} · stop · +200 · ended"));
+    let mut recovered = Recovered::default();
+    bench.journal.into_iter().for_each(|entry| recovered.add(entry));
+    assert_eq!(recovered.untyped(), "one new");
+    let mut said = Vec::new();
+    recovered.stretches().remove(0).owed.past.text.end(false, &super::text::english(), &mut said);
+    assert_eq!(said, []);
 }
 
 #[test]

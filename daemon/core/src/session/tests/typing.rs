@@ -195,6 +195,8 @@ fn any_fault() -> impl Strategy<Value = &'static str> {
         1 => Just("+9000"),
         1 => Just("crash"),
         1 => Just("ready"),
+        1 => Just("think 99999 new|"),
+        1 => Just("think 99999 Scratch that.|"),
     ]
 }
 
@@ -204,7 +206,7 @@ proptest! {
     fn whatever_typing_does_every_character_is_typed_once_and_in_order(
         ops in prop::collection::vec(any_fault(), 0..60),
     ) {
-        let (mut bench, _) = run("ready · start · mic 2000 · heard 2000");
+        let (mut bench, _) = run("english · ready · start · mic 2000 · heard 2000");
         for op in &ops {
             bench.apply(op);
         }

@@ -1,7 +1,10 @@
 //! A worker that behaves like a recognizer, and of which every word is known, is ended
-//! at random: what stands in the window must be what stands there without that.
+//! at random: what stands in the window must be what stands there without that, which is
+//! what the same words come to when they are taken in at once.
 
 use super::*;
+use crate::text::{Said, Text};
+use std::rc::Rc;
 
 /// A word every 300 ms, frozen 100 ms behind its end, and an utterance every 8 words.
 const WORD: u64 = samples_in_ms(300);
@@ -18,6 +21,24 @@ struct Known {
     next: u64,
     /// Where the last checkpoint was.
     told: SamplePos,
+    script: Script,
+}
+
+/// What is said again and again in every dictation; the number of the word where it is
+/// empty. What begins with + is glued to the word before.
+type Script = Rc<[&'static str]>;
+
+fn word(script: &Script, n: u64) -> Word {
+    let said = (!script.is_empty()).then(|| script[n as usize % script.len()]);
+    let text = said.map_or(format!("w{n}"), |said| said.trim_start_matches('+').into());
+    Word {
+        text,
+        glued: said.is_some_and(|said| said.starts_with('+')),
+        start: SamplePos(n * WORD),
+        end: SamplePos((n + 1) * WORD),
+        confidence: 1.0,
+        tokens: vec![1],
+    }
 }
 
 /// A session, its worker, and the window.
@@ -28,7 +49,9 @@ struct World {
     ready: bool,
     orders: VecDeque<ToWorker>,
     known: Option<Known>,
-    window: String,
+    /// The edits in the window.
+    window: Vec<(u64, String)>,
+    script: Script,
     capture: u32,
     /// Samples that each capture recorded.
     recorded: Vec<u64>,
@@ -36,7 +59,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> World {
+    fn new(script: &[&'static str]) -> World {
         let taste = Taste {
             stop_tail: Duration::ZERO,
             trailing_space: true,
@@ -46,6 +69,7 @@ impl World {
             unload_after: Some(Duration::from_secs(30)),
             smaller: None,
             impatient: false,
+            rules: text::english(),
         };
         let mut world = World {
             session: Session::new(taste),
@@ -54,7 +78,8 @@ impl World {
             ready: false,
             orders: VecDeque::new(),
             known: None,
-            window: String::new(),
+            window: Vec::new(),
+            script: script.into(),
             capture: 0,
             recorded: Vec::new(),
             open: false,
@@ -91,7 +116,11 @@ impl World {
                     self.event(Event::Microphone(capture, Microphone::Ended));
                 }
                 Effect::Type(id, edit) => {
-                    self.window.push_str(&edit.insert);
+                    self.window.push((id, edit.insert));
+                    self.event(Event::Typed(id, Ok(())));
+                }
+                Effect::Scratch { id, from } => {
+                    self.window.retain(|(edit, _)| *edit < from);
                     self.event(Event::Typed(id, Ok(())));
                 }
                 Effect::Skipped(skipped) => panic!("{skipped:?}"),
@@ -123,12 +152,14 @@ impl World {
         match order {
             ToWorker::Begin { dictation, at, checkpoint: Some(checkpoint), .. } => {
                 let (utterance, first, next) = postcard::from_bytes(&checkpoint.state).unwrap();
-                self.known = Some(Known { dictation, utterance, at, first, next, told: at });
+                let script = self.script.clone();
+                self.known = Some(Known { dictation, utterance, at, first, next, told: at, script });
                 Vec::new()
             }
             ToWorker::Begin { dictation, utterance, at, typed, checkpoint: None } => {
                 let (first, next) = (typed.len() as u32, at.0 / WORD + typed.len() as u64);
-                self.known = Some(Known { dictation, utterance, at, first, next, told: at });
+                let script = self.script.clone();
+                self.known = Some(Known { dictation, utterance, at, first, next, told: at, script });
                 Vec::new()
             }
             ToWorker::Audio { at, pcm } => {
@@ -175,15 +206,7 @@ impl Known {
 
     /// Says the words before number `upto`, and with `end` that the utterance is over.
     fn say(&mut self, upto: u64, end: Option<SamplePos>, said: &mut Vec<FromWorker>) {
-        let word = |n: u64| Word {
-            text: format!("w{n}"),
-            glued: false,
-            start: SamplePos(n * WORD),
-            end: SamplePos((n + 1) * WORD),
-            confidence: 1.0,
-            tokens: vec![1],
-        };
-        let words: Vec<Word> = (self.next..upto).map(word).collect();
+        let words: Vec<Word> = (self.next..upto).map(|n| word(&self.script, n)).collect();
         if words.is_empty() && end.is_none() {
             return;
         }
@@ -289,12 +312,68 @@ impl World {
 
     /// What is in the window when nothing ever fails.
     fn expected(&self) -> String {
-        let words = |samples: &u64| {
-            let words: Vec<String> = (0..samples / WORD).map(|n| format!("w{n}")).collect();
-            if words.is_empty() { String::new() } else { words.join(" ") + " " }
+        let rules = text::english();
+        let dictation = |samples: &u64| {
+            let (mut text, mut said) = (Text::default(), Vec::new());
+            for n in 0..samples / WORD {
+                text.word(&word(&self.script, n), &rules, &mut said);
+                if ((n + 1) * WORD).is_multiple_of(UTTERANCE) {
+                    text.end_utterance(&rules, &mut said);
+                }
+            }
+            text.end(true, &rules, &mut said);
+            let mut window: Vec<(u32, String)> = Vec::new();
+            for said in said {
+                match said {
+                    Said::Text { utterance, text } => window.push((utterance, text)),
+                    Said::Scratch(from) => {
+                        window.retain(|(utterance, _)| from.is_none_or(|from| *utterance < from));
+                    }
+                }
+            }
+            window.into_iter().map(|(_, text)| text).collect::<String>()
         };
-        self.recorded.iter().map(words).collect()
+        self.recorded.iter().map(dictation).collect()
     }
+
+    #[track_caller]
+    fn run(script: &[&'static str], acts: Vec<Act>) {
+        let mut world = World::new(script);
+        for act in acts {
+            world.act(act);
+        }
+        world.settle();
+        let window: String = world.window.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(window, world.expected());
+        assert!(world.session.dictations.is_empty() && world.session.open.is_none());
+    }
+}
+
+/// Words, and what is no word but for the words around it.
+fn any_script() -> impl Strategy<Value = Vec<&'static str>> {
+    let any = prop_oneof![
+        4 => Just("Hello,"),
+        4 => Just("world."),
+        2 => Just("+,"),
+        1 => Just("+s"),
+        2 => Just("new"),
+        1 => Just("New line."),
+        1 => Just("new paragraph,"),
+        1 => Just("Comma"),
+        1 => Just("period."),
+        1 => Just("open quote"),
+        1 => Just("close quote."),
+        1 => Just("quotation mark"),
+        1 => Just("all caps"),
+        1 => Just("all caps on"),
+        1 => Just("all caps off"),
+        1 => Just("literal"),
+        1 => Just("no space here"),
+        2 => Just("Scratch that."),
+        1 => Just("so to speak"),
+    ];
+    let phrases = prop::collection::vec(any, 1..12);
+    phrases.prop_map(|phrases| phrases.into_iter().flat_map(str::split_whitespace).collect())
 }
 
 proptest! {
@@ -303,12 +382,14 @@ proptest! {
     fn whenever_workers_end_every_word_is_typed_once_and_in_order(
         acts in prop::collection::vec(any_act(), 0..120)
     ) {
-        let mut world = World::new();
-        for act in acts {
-            world.act(act);
-        }
-        world.settle();
-        prop_assert_eq!(&world.window, &world.expected());
-        prop_assert!(world.session.dictations.is_empty() && world.session.open.is_none());
+        World::run(&[], acts);
+    }
+
+    #[test]
+    fn whenever_workers_end_the_text_is_what_the_words_come_to_at_once(
+        script in any_script(), stops: bool, acts in prop::collection::vec(any_act(), 0..120)
+    ) {
+        let end: &[&str] = if stops { &["stop", "dictation"] } else { &[] };
+        World::run(&[&script, end].concat(), acts);
     }
 }

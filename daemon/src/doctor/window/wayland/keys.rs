@@ -23,7 +23,8 @@ impl Keys {
         // in use, which its protocol promises; a client that shortened it would be refused.
         let keymap = unsafe { xkb::Keymap::new_from_fd(&context, file, size as usize, format, flags) };
         self.state = keymap.ok().flatten().map(|keymap| xkb::State::new(&keymap));
-        let table = compose::Table::new_from_locale(&context, "en_US.UTF-8".as_ref(), compose::COMPILE_NO_FLAGS);
+        let table =
+            compose::Table::new_from_locale(&context, "en_US.UTF-8".as_ref(), compose::COMPILE_NO_FLAGS);
         self.composing = table.ok().map(|table| compose::State::new(&table, compose::STATE_NO_FLAGS));
     }
 
