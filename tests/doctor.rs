@@ -4,7 +4,9 @@
 
 use swictation_control::exit;
 use swictation_tests::bus::Bus;
+use swictation_tests::desktop::{Desktop, Kind};
 use swictation_tests::programs::{Home, Ran, run, runtime, toy};
+use swictation_tests::x11::{self, XServer};
 
 /// What the doctor says of a part: its verdict and its lines as one text.
 fn said(ran: &Ran, part: &str) -> Vec<(String, String)> {
@@ -98,4 +100,39 @@ fn a_configuration_that_cannot_be_read_is_said_and_the_rest_is_tried_all_the_sam
     says(&ran, "configuration", "FAILS", &["line 1", "gpu_memory_mb = -1", "defaults"]);
     says(&ran, "recognizer", "FAILS", &["moonshine-tiny-en/model.toml"]);
     assert_eq!(ran.code, i32::from(exit::CONFIGURATION), "{ran:?}");
+}
+
+const CLASSES: [&str; 6] = ["ASCII", "accents", "Cyrillic", "Greek", "CJK", "emoji"];
+
+#[test]
+fn the_doctor_types_every_class_of_characters_into_a_window_of_its_own_on_x11() {
+    if !x11::present() {
+        return;
+    }
+    let (server, home) = (XServer::start().unwrap(), Home::new());
+    server.layout("de").unwrap();
+    let mut command = home.command("swictation");
+    let ran = run(command.args(["doctor", "typing"]).env("DISPLAY", &server.display));
+    says(&ran, "typing", "works", &["through x11"]);
+    CLASSES.iter().for_each(|class| says(&ran, class, "works", &["characters in"]));
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
+fn the_doctor_types_every_class_of_characters_into_a_window_of_its_own_on_wayland() {
+    let Some(kind) = Kind::of_wlroots() else { return };
+    let (desktop, home) = (Desktop::start(kind, "us").unwrap(), Home::new());
+    let mut command = home.command("swictation");
+    let ran = run(command.args(["doctor", "typing"]).env("WAYLAND_DISPLAY", desktop.display()));
+    says(&ran, "typing", "works", &["through wayland"]);
+    CLASSES.iter().for_each(|class| says(&ran, class, "works", &["characters in"]));
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
+fn a_doctor_without_a_desktop_to_type_on_says_what_every_way_of_typing_lacks() {
+    let home = Home::new();
+    let ran = home.run("swictation", &["doctor", "typing"]);
+    says(&ran, "typing", "FAILS", &["wayland: ", "x11: ", "portal: "]);
+    assert_eq!(ran.code, i32::from(exit::TYPING), "{ran:?}");
 }

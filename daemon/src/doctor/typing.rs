@@ -32,7 +32,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 const ARRIVAL: Duration = Duration::from_secs(3);
 
 /// Types every sentence with the typist of that name, and tells of each.
-pub fn examine(name: &str, mut tell: impl FnMut(Finding)) {
+pub(super) fn examine(name: &str, mut tell: impl FnMut(Finding)) {
     let fails = |why: String| Finding::fails("typing", exit::TYPING, why);
     let mut typist = match typist::open(name, &[]) {
         Ok(typist) => typist,

@@ -381,7 +381,10 @@ impl Bench {
             self.arrived = self.arrived.chars().take(*begin).collect();
             self.edits.retain(|(edit, _)| *edit < from);
         }
-        self.event(Event::Typed(id, result.map_err(|why| Untyped { typed: 0, why: why.into(), elsewhere: false })));
+        self.event(Event::Typed(
+            id,
+            result.map_err(|why| Untyped { typed: 0, why: why.into(), elsewhere: false }),
+        ));
     }
 
     /// All that was typed, once the typist has answered everything.

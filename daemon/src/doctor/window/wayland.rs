@@ -15,7 +15,7 @@ use wayland_client::globals::{GlobalList, GlobalListContents, registry_queue_ini
 use wayland_client::protocol::wl_compositor::WlCompositor;
 use wayland_client::protocol::wl_data_device::{self, WlDataDevice};
 use wayland_client::protocol::wl_data_device_manager::WlDataDeviceManager;
-use wayland_client::protocol::wl_data_offer::{self, WlDataOffer};
+use wayland_client::protocol::wl_data_offer::WlDataOffer;
 use wayland_client::protocol::wl_keyboard::{self, KeyState, WlKeyboard};
 use wayland_client::protocol::wl_registry::{self, WlRegistry};
 use wayland_client::protocol::wl_seat::{self, Capability, WlSeat};
@@ -26,7 +26,7 @@ use wayland_client::{
     event_created_child,
 };
 use wayland_protocols::xdg::shell::client::xdg_surface::{self, XdgSurface};
-use wayland_protocols::xdg::shell::client::xdg_toplevel::{self, XdgToplevel};
+use wayland_protocols::xdg::shell::client::xdg_toplevel::XdgToplevel;
 use wayland_protocols::xdg::shell::client::xdg_wm_base::{self, XdgWmBase};
 
 mod keys;
@@ -57,7 +57,7 @@ struct Told {
 impl Collector {
     pub(super) fn open() -> Result<Self, String> {
         let connection = Connection::connect_to_env().map_err(|e| format!("no Wayland compositor: {e}"))?;
-        let (globals, mut queue) = registry_queue_init::<Told>(&connection).map_err(|e| e.to_string())?;
+        let (globals, queue) = registry_queue_init::<Told>(&connection).map_err(|e| e.to_string())?;
         let hand = queue.handle();
         let compositor: WlCompositor = bind(&globals, &hand)?;
         let shell: XdgWmBase = bind(&globals, &hand)?;
