@@ -110,7 +110,8 @@ fn cut_off(model: &Path, folder: &str, more: &str) -> Option<CutOff> {
     let mut daemon = Daemon::start(&mut dictate(&home, &wav, "?realtime"));
     let folder = home.path(folder);
     let in_mid = |stretch: &Stretch| {
-        stretch.owed.past.begun && stretch.audio.iter().map(|(_, pcm)| pcm.len()).sum::<usize>() > 8_000
+        stretch.owed.past.text.has_text()
+            && stretch.audio.iter().map(|(_, pcm)| pcm.len()).sum::<usize>() > 8_000
     };
     stop_where(&daemon, &folder, in_mid);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -222,7 +223,7 @@ fn what_a_living_daemon_has_not_typed_yet_is_not_taken_away_from_it() {
     configure(&home, &toy("att70_6-rnnt"), "");
     let whole = transcribed(&home, &wav);
     let mut first = Daemon::start(&mut dictate(&home, &wav, "?realtime"));
-    stop_where(&first, &home.path(MEMORY), |stretch| stretch.owed.past.begun);
+    stop_where(&first, &home.path(MEMORY), |stretch| stretch.owed.past.text.has_text());
     let files = journals(&home.path(MEMORY));
     let none = recover(&home, &[]);
     assert!(none.code == 0 && none.out.is_empty() && none.err.contains("nothing to recover"), "{none:?}");
@@ -242,7 +243,7 @@ fn a_daemon_says_what_the_one_before_it_left_until_it_is_given_back() {
     let home = Home::new();
     configure(&home, &toy("att70_6-rnnt"), "");
     let mut killed = Daemon::start(&mut dictate(&home, &wav, "?realtime"));
-    stop_where(&killed, &home.path(MEMORY), |stretch| stretch.owed.past.begun);
+    stop_where(&killed, &home.path(MEMORY), |stretch| stretch.owed.past.text.has_text());
     signal(&killed, "-KILL");
     killed.ended();
     let mut status = Follower::on(&bus, &home);

@@ -8,20 +8,20 @@ use swictation_tests::x11::{Terminal, XServer, terminal};
 use swictation_tests::{need, program};
 
 /// A daemon that hears a recording, and the session that it runs in.
-struct Desk {
-    status: Follower,
+pub(crate) struct Desk {
+    pub(crate) status: Follower,
     daemon: Daemon,
-    terminal: Terminal,
+    pub(crate) terminal: Terminal,
     server: XServer,
     bus: Bus,
-    home: Home,
+    pub(crate) home: Home,
     /// What is said in the recording.
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Desk {
     /// `pace` is added to the recording's name.
-    fn with(pace: &str) -> Option<Desk> {
+    pub(crate) fn with(pace: &str) -> Option<Desk> {
         let (Some(_), Some(wav)) = (runtime(), recording("beckett.wav")) else {
             return None;
         };
@@ -39,7 +39,7 @@ impl Desk {
         Some(Desk { status, daemon, terminal, server, bus, home, text })
     }
 
-    fn swictation(&self, args: &[&str]) -> Ran {
+    pub(crate) fn swictation(&self, args: &[&str]) -> Ran {
         run(self.bus.give_to(&mut self.home.command("swictation")).args(args))
     }
 

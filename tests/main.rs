@@ -42,5 +42,7 @@ mod journal;
 mod recovery;
 // What scripts/setup fetches is whole, or not there.
 mod setup;
+// What is said is text, command or replacement, and what is scratched goes.
+mod text;
 // The rules of ARCHITECTURE.md, read off the sources and the dependency graph.
 mod tidy;

@@ -221,6 +221,10 @@ mod tests {
             ),
             ("#model = \"a\"\n", "model = \"b\"\n#model = \"a\"\n"),
             ("threads = 1", "threads = 1\nmodel = \"b\"\n"),
+            (
+                "[[replace]]\nfrom = \"x\"\nto = \"y\"\n",
+                "model = \"b\"\n[[replace]]\nfrom = \"x\"\nto = \"y\"\n",
+            ),
         ] {
             assert_eq!(with_model(text, "b").unwrap(), wanted, "{text:?}");
         }
@@ -269,5 +273,19 @@ mod tests {
         for name in ["a", "a.b-1", "/models/a b", "~/a"] {
             check_model(name).unwrap();
         }
+    }
+
+    #[test]
+    fn a_pack_beside_the_configuration_is_read_and_its_faults_are_named_with_file_and_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, packs) = (folder.path().join("config.toml"), folder.path().join("languages"));
+        std::fs::create_dir(&packs).unwrap();
+        std::fs::write(&file, "language = \"own\"").unwrap();
+        assert!(read_config(&file).unwrap_err().contains("languages/own.toml beside"));
+        std::fs::write(packs.join("own.toml"), "\nquotes = 1").unwrap();
+        let why = read_config(&file).unwrap_err();
+        assert!(why.contains("config.toml, line 1") && why.contains("languages/own.toml, line 2"), "{why}");
+        std::fs::write(packs.join("own.toml"), "quotes = [\"<\", \">\"]").unwrap();
+        assert_eq!(read_config(&file).unwrap().language, "own");
     }
 }

@@ -160,6 +160,13 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_done_to_a_transcript_is_a_word() {
+        let config = configured(Config::default());
+        let without = Config::parse("ignored_commands = [\"scratch-that\", \"stop-dictation\"]").unwrap();
+        assert_eq!((config.rules, config.trailing_space), (without.rules, false));
+    }
+
+    #[test]
     fn every_json_line_is_an_object_and_the_last_is_final() {
         let lines: Vec<Value> = written(true).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
         let types: Vec<_> = lines.iter().map(|l| l["type"].as_str().unwrap()).collect();

@@ -79,6 +79,12 @@ fn an_american_layout_types_every_script() {
 }
 
 #[test]
+fn a_line_break_is_the_return_key() {
+    let Some(mut desk) = Desk::with("de") else { return };
+    desk.expect(0, "eins\n\nzwei€\n", "eins\r\rzwei€\r");
+}
+
+#[test]
 fn a_german_layout_types_every_script() {
     every_script_on("de");
 }

@@ -13,6 +13,7 @@ use swictation_asr::manifest::Manifest;
 use swictation_asr::vocab::Vocabulary;
 use swictation_core::config::Config;
 use swictation_core::journal::{Recovered, frame};
+use swictation_core::text::Pack;
 use swictation_core::wire::{FromWorker, ToWorker, read_frame, write_frame};
 use swictation_daemon::audio::resample::Converter;
 use swictation_daemon::audio::wav::Recording;
@@ -88,10 +89,10 @@ pub fn catalogue(bytes: &[u8]) {
     }
 }
 
-/// `config.toml`.
+/// `config.toml`, and a language pack of the person's own.
 pub fn config(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
-    if let Err(error) = Config::parse(text) {
+    for error in [Config::parse(text).err(), Pack::parse(text).err()].into_iter().flatten() {
         assert!(error.line >= 1 && error.line <= text.split('\n').count().max(1), "{error}");
     }
 }

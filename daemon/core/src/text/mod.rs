@@ -103,6 +103,11 @@ impl Text {
         }
     }
 
+    /// Something was typed, and not scratched.
+    pub fn has_text(&self) -> bool {
+        !self.typed.is_empty()
+    }
+
     /// The person has said that the dictation ends; no word has an effect any more.
     pub fn is_over(&self) -> bool {
         self.over

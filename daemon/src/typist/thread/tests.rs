@@ -242,3 +242,65 @@ fn cancelling_erases_nothing_where_it_is_not_known_exactly_what_that_would_be() 
     let (window, _) = cancelled(&[8, 100], ["one", " two", " three"], true);
     assert_eq!(window, "before one twonext", "the typist was lost in the middle");
 }
+
+/// Types these edits in a dictation, scratches what the second and those behind it typed,
+/// and types another: the window, and what was reported of the scratch.
+fn scratched(lasts: &'static [usize], edits: [&str; 3]) -> (String, Result<(), String>) {
+    let window = Window::default();
+    let (shared, mut lives) = (window.clone(), lasts.iter());
+    let open = move |_: &[&str]| Ok(Box::new(Frail::new(&shared, *lives.next().unwrap())) as Box<dyn Typist>);
+    let (thread, reports) = desk(open);
+    thread.send(1, insert("before "));
+    thread.watch(true);
+    for (id, edit) in (2..).zip(edits) {
+        thread.send(id, insert(edit));
+    }
+    assert_eq!(reports.iter().take(4).map(|report| report.id).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    thread.scratch(5, 3);
+    let report = reports.recv().unwrap();
+    assert_eq!((report.id, report.typed), (5, 0));
+    thread.send(6, insert(" next"));
+    drop(thread);
+    (window.lock().unwrap().clone(), report.result)
+}
+
+#[test]
+fn what_is_scratched_is_erased_and_the_dictation_goes_on() {
+    assert_eq!(scratched(&[100], ["one", " two", " three"]), ("before one next".into(), Ok(())));
+    assert_eq!(scratched(&[100], ["one\n", " two", ""]), ("before one\n next".into(), Ok(())));
+}
+
+#[test]
+fn what_cannot_be_erased_exactly_stays_and_the_report_says_why() {
+    for (lasts, edits, why) in [
+        (&[100][..], ["one", "\n", "two"], "line break"),
+        (&[100], ["e", "\u{301}", ""], "BackSpace"),
+        (&[12, 100], ["one", " two", " three"], "lost in between"),
+    ] {
+        let (window, result) = scratched(lasts, edits);
+        assert_eq!(window, format!("before {} next", edits.concat()));
+        assert!(result.as_ref().is_err_and(|e| e.contains(why)), "{result:?}");
+    }
+}
+
+#[test]
+fn what_is_scratched_before_it_was_typed_is_dropped() {
+    let dropped = std::cell::RefCell::new(Vec::new());
+    let desk = Desk {
+        typist: None,
+        open: |_: &[&str]| Err(TypistError::Unavailable(String::new())),
+        reports: |report: Report| dropped.borrow_mut().push((report.id, report.typed, report.result)),
+        ledger: Ledger::default(),
+        halted: None,
+    };
+    let mut orders = VecDeque::from([
+        Order::Apply(1, insert("one")),
+        Order::Apply(2, insert("two")),
+        Order::Scratch { id: 3, from: 2 },
+        Order::Apply(4, insert("three")),
+        Order::TakeBack { from: 4, erase: false },
+    ]);
+    desk.drop_cancelled(&mut orders);
+    assert_eq!(*dropped.borrow(), [(2, 0, Ok(())), (4, 0, Ok(()))]);
+    assert_eq!(orders.len(), 3);
+}
