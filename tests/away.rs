@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 use swictation_tests::bus::Bus;
 use swictation_tests::logind::Logind;
-use swictation_tests::programs::{Daemon, Follower, Home, recording, runtime, toy};
+use swictation_tests::programs::{Daemon, Follower, Home, PATIENCE, recording, runtime, toy};
 
 /// A daemon that dictates a recording, and what is seen of it.
 pub(crate) struct Desk {
@@ -111,7 +111,8 @@ fn on_a_machine(seconds: f64, pace: &str, delay: Duration) -> Option<(Bus, Login
 
 #[test]
 fn sleep_in_mid_speech_waits_for_the_last_word_and_the_daemon_wakes_up_ready() {
-    let Some((_system, logind, mut desk)) = on_a_machine(9.0, "?realtime", Duration::from_secs(30)) else {
+    // Longer than a test is patient: it is let go because of the last word.
+    let Some((_system, logind, mut desk)) = on_a_machine(9.0, "?realtime", 5 * PATIENCE) else {
         return;
     };
     let inhibitor = logind.inhibited();

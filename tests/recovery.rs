@@ -9,6 +9,7 @@
 use crate::bad_input::{desk, transcribe, verb};
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -59,7 +60,7 @@ impl Desk {
             return None;
         };
         let (bus, home, mut status) = desk()?;
-        home.configure(&format!("model = {model:?}\ndevice = {device:?}\n"));
+        home.configure(&format!("model = {model:?}\ndevice = {device:?}\nkeep_skipped = true\n"));
         let ran = transcribe(&home, &model, &wav);
         let mut command = home.faulty_daemon();
         fs::write(home.path("faults/gpu"), gpu).unwrap();
@@ -314,6 +315,11 @@ fn gets_over_poison(model: Option<PathBuf>) -> Option<String> {
     assert!(troubles(&shown).iter().any(|trouble| trouble.contains(said)), "{:?}", troubles(&shown));
     let skipped = desk.metrics()["skipped_seconds"].as_f64().unwrap();
     assert!((0.4..5.0).contains(&skipped), "{skipped}");
+    let kept = fs::read_dir(desk.home.path(".local/state/swictation/skipped")).unwrap();
+    let kept: Vec<_> = kept.map(|entry| entry.unwrap().metadata().unwrap()).collect();
+    assert!(kept.iter().all(|about| about.permissions().mode() & 0o777 == 0o600), "{kept:?}");
+    let samples = kept.iter().map(|about| about.len()).sum::<u64>() as f64 / 4.0;
+    assert!((samples / 16_000.0 - skipped).abs() < 0.1, "{samples} samples of {skipped} s");
     let text = desk.daemon.printed("Ever [...] ".len());
     assert!(text.contains(" [...] "), "{text:?}");
     desk.types_the_same_with("");

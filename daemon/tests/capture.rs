@@ -238,6 +238,25 @@ fn a_server_that_dies_is_found_again_and_the_time_without_it_is_a_gap() {
 }
 
 #[test]
+fn a_server_that_hangs_is_told_and_the_microphone_delivers_again_when_it_goes_on() {
+    let _alone = alone();
+    let Some(pulse) = Pulse::start(16_000) else { return };
+    enter(&pulse);
+    let listening = listen("default");
+    listening.until_block();
+    pulse.signal("STOP");
+    let reason = listening.until(|event| match event {
+        AudioEvent::Lost(reason) => Some(reason),
+        _ => None,
+    });
+    assert!(reason.contains("has delivered nothing for"), "{reason}");
+    pulse.signal("CONT");
+    listening.until(|event| matches!(event, AudioEvent::Started { .. }).then_some(()));
+    let (_, dropped) = listening.until_block();
+    assert!(dropped > 0, "the time without sound is a gap");
+}
+
+#[test]
 fn a_stop_is_not_forgotten_when_the_server_dies_with_it() {
     let _alone = alone();
     let Some(mut pulse) = Pulse::start(16_000) else { return };

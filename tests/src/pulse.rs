@@ -124,6 +124,15 @@ impl Pulse {
         }
     }
 
+    /// Sends the server a signal: one that is stopped hangs until it may go on.
+    ///
+    /// # Panics
+    /// When there is no server.
+    pub fn signal(&self, name: &str) {
+        let server = self.server.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &server]).status().unwrap().success());
+    }
+
     /// Plays a WAV file to a sink and returns when its last sample was played.
     ///
     /// # Panics

@@ -41,7 +41,6 @@ impl Typist for Through {
     }
 
     fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
-        let lost = |typed| move |e: InputError| TypistError::Lost { typed, reason: reason(&e).to_owned() };
         for _ in 0..edit.erase {
             self.0.key(Key::Backspace, Direction::Click).map_err(lost(0))?;
         }
@@ -59,6 +58,11 @@ impl Typist for Through {
     }
 }
 
+/// What it means that enigo failed after so many characters of the insertion.
+fn lost(typed: usize) -> impl Fn(InputError) -> TypistError {
+    move |e| TypistError::Lost { typed, reason: reason(&e).to_owned() }
+}
+
 /// What enigo could not do, without the character, which its own message may hold: reasons
 /// are logged.
 fn reason(error: &InputError) -> &'static str {
@@ -74,5 +78,18 @@ fn reason(error: &InputError) -> &'static str {
 impl Drop for Through {
     fn drop(&mut self) {
         std::thread::sleep(OUTLIVE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_it_failed_has_nothing_of_what_was_spoken() {
+        for error in [InputError::Mapping("spoken".into()), InputError::Unmapping("spoken".into())] {
+            let shown = lost(3)(error).to_string();
+            assert!(shown.starts_with("enigo ") && !shown.contains("spoken"), "{shown}");
+        }
     }
 }

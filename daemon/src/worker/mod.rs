@@ -269,19 +269,34 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    /// How a worker ends that is this script.
-    fn ending(script: &str) -> Ending {
+    /// A file that is open for writing cannot be run, and whoever starts a process at
+    /// that moment has it open, too.
+    static STARTING: Mutex<()> = Mutex::new(());
+
+    /// A worker that is this script, and what it tells.
+    fn started(script: &str) -> (tempfile::TempDir, Option<Worker>, Receiver<News>) {
+        let _alone = STARTING.lock().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("worker");
         std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
         let recipe = Recipe::new(program, folder.path().to_path_buf(), &Config::default(), false, "error");
         let (told, news) = mpsc::channel();
-        let _worker = Worker::spawn(&recipe, "cpu", move |news| drop(told.send(news)));
+        let worker = Worker::spawn(&recipe, "cpu", move |news| drop(told.send(news)));
+        (folder, worker, news)
+    }
+
+    fn end(news: &Receiver<News>) -> Ending {
         match news.recv_timeout(Duration::from_secs(60)).unwrap() {
             News::Gone(ending) => ending,
             News::Said(message) => panic!("{message:?}"),
         }
+    }
+
+    /// How a worker ends that is this script.
+    fn ending(script: &str) -> Ending {
+        let (_folder, _worker, news) = started(script);
+        end(&news)
     }
 
     #[test]
@@ -298,5 +313,27 @@ mod tests {
         let ended = ending("printf '\\377\\377\\377\\377'; sleep 60");
         assert_eq!((ended.fault, ended.killed), (None, false), "{ended}");
         assert!(ended.message.contains("cannot be understood"), "{ended}");
+    }
+
+    #[test]
+    fn one_that_says_no_more_and_stays_is_ended_and_has_crashed() {
+        let ended = ending("exec >&- sleep 600");
+        assert_eq!((ended.fault, ended.killed), (None, false), "{ended}");
+        assert!(ended.message.contains("signal 9"), "{ended}");
+    }
+
+    #[test]
+    fn one_that_hangs_ends_when_nobody_wants_it_any_more() {
+        let (_folder, worker, news) = started("exec sleep 600");
+        drop(worker);
+        assert!(end(&news).message.contains("signal 9"));
+    }
+
+    #[test]
+    fn one_that_hangs_ends_with_a_daemon_that_is_killed() {
+        // To the system a parent is the thread that started the process.
+        let daemon = std::thread::spawn(|| started("exec sleep 600"));
+        let (_folder, _worker, news) = daemon.join().unwrap();
+        assert!(end(&news).message.contains("signal 9"));
     }
 }
