@@ -101,6 +101,13 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
+    /// One that nobody puts an order into.
+    #[cfg(test)]
+    pub(super) fn empty() -> Self {
+        let (orders, from) = channel();
+        Self { from, orders }
+    }
+
     /// The next order, or none when there was none until `deadline`.
     pub(super) fn until(&self, deadline: Instant) -> Option<Order> {
         match self.from.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

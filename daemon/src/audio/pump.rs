@@ -305,6 +305,49 @@ mod tests {
         assert_eq!((drain.take(&mut got), got.as_slice()), (0, &[4.0; 3][..]));
     }
 
+    /// A microphone whose samples a test writes.
+    struct Written;
+
+    impl AudioSource for Written {
+        fn device(&self) -> Result<String, AudioError> {
+            Ok(String::new())
+        }
+        fn start(&mut self, _: RtSink) -> Result<Format, AudioError> {
+            Ok(Format { rate: SAMPLE_RATE, channels: 1, device: String::new() })
+        }
+        fn stop(&mut self) {}
+    }
+
+    #[test]
+    fn what_a_full_ring_did_not_take_is_a_gap_before_the_next_block() {
+        let (mut sink, drain) = ring(8);
+        let format = Format { rate: SAMPLE_RATE, channels: 1, device: String::new() };
+        let mut line = Line { source: Box::new(Written), row: 0, format, drain };
+        let mut converter = Converter::new(SAMPLE_RATE, 1).unwrap();
+        let (inbox, mut blocks) = (Inbox::empty(), Vec::new());
+        let mut on_event = |event| {
+            if let AudioEvent::Block { pcm, dropped, .. } = event {
+                blocks.push((pcm.len(), dropped));
+            }
+        };
+        let mut pump = Pump {
+            inbox: &inbox,
+            on_event: &mut on_event,
+            until: None,
+            dropped: 0,
+            zeros: 0,
+            attempt: 0,
+            told: None,
+        };
+        let mut heard = false;
+        sink.write(&[1.0; 8]);
+        sink.write(&[2.0; 5]);
+        pump.take(&mut line, &mut converter, &mut heard).unwrap();
+        sink.write(&[3.0; 4]);
+        pump.take(&mut line, &mut converter, &mut heard).unwrap();
+        assert_eq!(blocks, [(8, 0), (4, 5)]);
+    }
+
     #[test]
     fn samples_after_a_loss_stay_in_the_ring_until_the_loss_was_told() {
         let (mut sink, mut drain) = ring(8);

@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn one_that_writes_nonsense_has_crashed() {
-        let ended = ending("printf '\\377\\377\\377\\377'; sleep 60");
+        let ended = ending("printf '\\377\\377\\377\\377'; exec sleep 60");
         assert_eq!((ended.fault, ended.killed), (None, false), "{ended}");
         assert!(ended.message.contains("cannot be understood"), "{ended}");
     }

@@ -59,6 +59,9 @@ impl Recognizer for Counting {
         if self.pending.iter().any(|s| s.is_nan()) {
             return Err(AsrError::Run("not a number".into()));
         }
+        if self.pending.iter().any(|s| s.is_infinite()) {
+            return Err(AsrError::Memory("no room for it".into()));
+        }
         if self.pending.len() < 8000 {
             return Ok(None);
         }
@@ -229,6 +232,13 @@ fn a_model_that_fails_is_a_device_fault_with_its_reason() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_device_that_has_no_room_is_told_from_one_that_fails() {
+    let program = [begin(1), ToWorker::Audio { at: SamplePos(0), pcm: vec![f32::INFINITY; 600] }];
+    let (_, said) = answers(&frames(&program)[..]);
+    assert!(matches!(said.last(), Some(FromWorker::Fault { kind: FaultKind::Memory, .. })), "{said:?}");
 }
 
 #[test]

@@ -153,6 +153,19 @@ fn a_folder_that_cannot_be_written_is_told_and_tried_again_with_all_that_is_owed
 }
 
 #[test]
+fn what_a_full_disk_did_not_take_is_in_the_next_file_with_all_that_is_owed() {
+    let mut desk = Desk::new();
+    desk.take(Entry::Begin { dictation: FIRST });
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    desk.writer.segments[0].file = full;
+    desk.take(text(1));
+    assert!(desk.writer.trouble().contains("No space left"), "{}", desk.writer.trouble());
+    desk.now += AGAIN;
+    desk.take(text(2));
+    assert_eq!((desk.writer.trouble().as_str(), desk.read().0.as_str()), ("", " word1 word2"));
+}
+
+#[test]
 fn a_link_in_the_place_of_the_folder_is_not_followed() {
     let mut desk = Desk::new();
     let elsewhere = desk.home.path().join("elsewhere");

@@ -291,7 +291,9 @@ fn what_is_scratched_before_it_was_typed_is_dropped() {
         open: |_: &[&str]| Err(TypistError::Unavailable(String::new())),
         reports: |report: Report| dropped.borrow_mut().push((report.id, report.typed, report.result)),
         ledger: Ledger::default(),
+        keep: false,
         halted: None,
+        elsewhere: false,
     };
     let mut orders = VecDeque::from([
         Order::Apply(1, insert("one")),

@@ -251,6 +251,16 @@ mod tests {
     }
 
     #[test]
+    fn no_program_takes_the_place_of_this_one() {
+        // SAFETY: the lists are empty and end as they must; there is no such program.
+        let exec = || unsafe {
+            let nothing = [std::ptr::null()];
+            libc::execve(c"/nowhere".as_ptr(), nothing.as_ptr(), nothing.as_ptr()).into()
+        };
+        assert_eq!(tried(false, exec), EPERM);
+    }
+
+    #[test]
     fn a_signal_reaches_this_process_and_its_parent_not() {
         // SAFETY: signal 0 does nothing.
         assert_eq!(tried(false, || unsafe { libc::kill(libc::getpid(), 0).into() }), 0);
