@@ -129,15 +129,12 @@ fn a_transcript_has_commands_and_the_words_of_those_that_mean_nothing_there() {
     };
     let config = format!("model = {:?}\ndevice = \"cpu\"\nlanguage = \"own\"\n", toy("att70_6-rnnt"));
     let expected = read(&desk.text, &config, &commands("no such word", "nor this one"));
-    let folder = desk.home.path("other/languages");
+    let folder = desk.home.path("config/swictation/languages");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("own.toml"), commands(scratch, stop)).unwrap();
-    let file = desk.home.path("other/config.toml");
-    std::fs::write(&file, config).unwrap();
+    desk.home.configure(&config);
     let wav = swictation_tests::programs::recording("beckett.wav").unwrap();
-    let ran = desk
-        .home
-        .run("swictation", &["transcribe", "--config", file.to_str().unwrap(), wav.to_str().unwrap()]);
+    let ran = desk.home.run("swictation", &["transcribe", wav.to_str().unwrap()]);
     assert_eq!(
         (ran.code, ran.out.as_str()),
         (0, &*format!("{}\n", expected.trim_end_matches(' '))),
