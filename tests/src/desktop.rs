@@ -5,7 +5,10 @@
 //! tests where each is installed. A fixture has a home, a runtime folder and buses of
 //! its own, and the layouts that it was asked for.
 
+mod hands;
+
 use crate::terminal::Typed;
+use hands::Hands;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -44,6 +47,7 @@ pub struct Desktop {
     processes: Vec<Child>,
     /// What programs of this desktop find in their environment.
     environment: Vec<(&'static str, String)>,
+    hands: Option<Hands>,
     home: TempDir,
 }
 
@@ -85,7 +89,7 @@ impl Desktop {
         for folder in ["run", "config", "state", "log"] {
             fs::create_dir(home.path().join(folder))?;
         }
-        let mut desktop = Self { kind, processes: Vec::new(), environment: Vec::new(), home };
+        let mut desktop = Self { kind, processes: Vec::new(), environment: Vec::new(), hands: None, home };
         desktop.set("HOME", &desktop.path(""));
         desktop.set("XDG_CONFIG_HOME", &desktop.path("config"));
         desktop.set("XDG_STATE_HOME", &desktop.path("state"));
@@ -123,6 +127,52 @@ impl Desktop {
         command.env("LC_ALL", "C.UTF-8").envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
         command
+    }
+
+    /// Presses a key of the person's keyboard, by the kernel's keycode, and leaves it down.
+    ///
+    /// # Errors
+    /// The desktop's refusal, or that this desktop has no such keyboard here.
+    pub fn press(&self, key: u32) -> io::Result<()> {
+        self.key(key, true)
+    }
+
+    /// Releases a key of the person's keyboard.
+    ///
+    /// # Errors
+    /// As for [`Desktop::press`].
+    pub fn release(&self, key: u32) -> io::Result<()> {
+        self.key(key, false)
+    }
+
+    fn key(&self, key: u32, down: bool) -> io::Result<()> {
+        let none = || io::Error::other("nobody has a keyboard here");
+        self.hands.as_ref().ok_or_else(none)?.key(key, down)
+    }
+
+    /// Makes one of several layouts the active one, counted from 0, as a person would.
+    ///
+    /// # Errors
+    /// The desktop's refusal, or that this is not known of it.
+    pub fn layout(&self, number: u32) -> io::Result<()> {
+        match self.kind {
+            Kind::Gnome => {
+                let code = format!(
+                    "Main.panel.statusArea.keyboard._inputSourceManager.inputSources[{number}].activate(true)"
+                );
+                self.call("org.gnome.Shell", "/org/gnome/Shell", "org.gnome.Shell.Eval", &[&code]).map(drop)
+            }
+            Kind::Kde => {
+                let method = "org.kde.KeyboardLayouts.setLayout";
+                self.call("org.kde.keyboard", "/Layouts", method, &[&number.to_string()]).map(drop)
+            }
+            Kind::Sway | Kind::Labwc => Err(io::Error::other("nobody knows how here")),
+        }
+    }
+
+    /// Whether the desktop's portal lends the clipboard.
+    pub fn lends_clipboard(&self) -> bool {
+        self.kind == Kind::Gnome
     }
 
     /// Opens a terminal and waits until it has the focus.
@@ -271,6 +321,7 @@ impl Desktop {
             "config/glib-2.0/settings/keyfile",
             &format!(
                 "[org/gnome/desktop/input-sources]\nsources={}\n\
+                 [org/gnome/desktop/interface]\nenable-animations=false\n\
                  [org/gnome/desktop/session]\nidle-delay=uint32 0\n",
                 layouts.sources()
             ),
@@ -288,16 +339,20 @@ impl Desktop {
         shell.args(["--virtual-monitor", "1024x768", "--wayland-display", DISPLAY]);
         self.part(&mut shell)?;
         self.displayed()?;
-        // It has its name before its objects, and begins with a view of all windows, which
-        // takes what is typed.
-        let property = ["org.gnome.Shell", "OverviewActive", "<false>"];
-        let set = "org.freedesktop.DBus.Properties.Set";
-        self.until("the shell", |desktop| {
-            desktop.call("org.gnome.Shell", "/org/gnome/Shell", set, &property).is_ok()
+        // It begins with a view of all windows, which takes what is typed.
+        let says = |desktop: &Self, code: &str, value: &str| {
+            let said = desktop.call("org.gnome.Shell", "/org/gnome/Shell", "org.gnome.Shell.Eval", &[code]);
+            said.is_ok_and(|said| said.contains(value))
+        };
+        self.until("the shell", |desktop| says(desktop, "Main.layoutManager._startingUp", "false"))?;
+        self.until("a view of one window", |desktop| {
+            says(desktop, "Main.overview.hide(); Main.overview.visible", "false")
         })?;
         // Vendor, version, and what was allowed: the keyboard and the clipboard.
         let leave = "<('GNOME', uint32 1, <(int64 0, int64 0, uint32 1, true, @a(uuv) [])>)>";
-        self.portal(Some("gnome"), &["Set", "remote-desktop", "true", TOKEN, "{'': ['yes']}", leave])
+        self.portal(Some("gnome"), &["Set", "remote-desktop", "true", TOKEN, "{'': ['yes']}", leave])?;
+        self.hands = Some(Hands::on_gnome(self.variable("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default())?);
+        Ok(())
     }
 
     fn start_kde(&mut self, layouts: &Layouts) -> io::Result<()> {
@@ -316,7 +371,10 @@ impl Desktop {
         self.named("org.kde.KWin")?;
         self.displayed()?;
         let leave = ["SetPermission", "kde-authorized", "true", "remote-desktop", "", "['yes']"];
-        self.portal(None, &leave)
+        self.portal(None, &leave)?;
+        self.hands =
+            Some(Hands::through_portal(self.variable("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default())?);
+        Ok(())
     }
 
     fn start_sway(&mut self, layouts: &Layouts) -> io::Result<()> {
@@ -364,6 +422,7 @@ impl Desktop {
 
 impl Drop for Desktop {
     fn drop(&mut self) {
+        self.hands = None;
         // The newest first, so that nothing sees its server vanish.
         for process in self.processes.iter_mut().rev() {
             let _ = process.kill();

@@ -43,6 +43,11 @@ pub struct Active {
     pub group: u32,
 }
 
+impl Active {
+    /// The bit of Caps Lock, which is the same in every map.
+    pub const CAPS_LOCK: u32 = 0b10;
+}
+
 /// A key to press, and those to hold meanwhile; keycodes are the kernel's (evdev).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Stroke {
@@ -58,6 +63,8 @@ pub struct Layout {
     characters: HashMap<char, Vec<Stroke>>,
     /// Keys by what they mean while nothing is held.
     keys: HashMap<u32, u32>,
+    /// How many groups the map has.
+    groups: u32,
 }
 
 impl Layout {
@@ -76,7 +83,7 @@ impl Layout {
     /// Tries all keys out. Few held keys and low keycodes come first, which is the key a
     /// person would press.
     fn explore(map: &xkb::Keymap, active: Active) -> Self {
-        let mut layout = Self::default();
+        let mut layout = Self { groups: map.num_layouts(), ..Self::default() };
         let plain = state(map, active, &[]);
         for keycode in keycodes(map) {
             let symbol = plain.key_get_one_sym(keycode).raw();
@@ -111,6 +118,11 @@ impl Layout {
     /// How the character is typed, if it can be; a line feed is Return.
     pub fn strokes(&self, character: char) -> Option<&[Stroke]> {
         self.characters.get(&character).map(Vec::as_slice)
+    }
+
+    /// How many groups the map has, each of them a layout of the desktop.
+    pub fn groups(&self) -> u32 {
+        self.groups
     }
 
     /// The key that erases the character before the caret.

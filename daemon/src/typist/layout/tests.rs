@@ -3,7 +3,7 @@
 use super::*;
 use std::path::Path;
 
-const CAPS_LOCK: u32 = 0b10;
+const CAPS_LOCK: u32 = Active::CAPS_LOCK;
 const NUM_LOCK: u32 = 0b1_0000;
 
 /// The map of some layouts with variants, each list separated by commas; none where the

@@ -4,7 +4,7 @@
 //! is to be typed is given back at once with that as the reason, and typed when it is tried
 //! again. Who says no is asked again with the next dictation and not before.
 
-use super::desk::Desk;
+use super::desk::{Desk, News};
 use super::session::{self, Refusal, Session};
 use super::token::Token;
 use crate::typist::TypistError;
@@ -16,8 +16,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use zbus::Connection;
 
-/// How long an edit waits for a session that nobody may have to be asked for.
-const UNASKED: Duration = Duration::from_secs(2);
+/// How long an edit waits for a session where nobody should have to be asked for it, and
+/// where somebody has.
+const UNASKED: Duration = Duration::from_secs(10);
+const ASKING: Duration = Duration::from_millis(500);
 
 /// What the typist wants.
 pub(super) enum Order {
@@ -32,11 +34,17 @@ type Opening = Pin<Box<dyn Future<Output = Result<Desk, Refusal>>>>;
 /// What there is of a session.
 enum Stage {
     Absent,
-    /// Since when; a person may be asked.
+    /// Until then it is waited for; a person may be asked.
     Opening(Opening, Instant),
     Open(Box<Desk>),
     /// The person said no.
     Denied,
+}
+
+/// What the desktop has to say.
+enum Told {
+    Opened(Result<Desk, Refusal>),
+    News(News),
 }
 
 /// The portal, and the session with it.
@@ -62,7 +70,10 @@ impl Life {
         loop {
             let order = tokio::select! {
                 order = orders.recv() => order,
-                () = self.attend() => continue,
+                told = self.attend() => {
+                    self.take_in(told).await;
+                    continue;
+                }
             };
             match order {
                 None => return,
@@ -78,25 +89,34 @@ impl Life {
 
     /// Asks for a session; the answer comes when it is attended to.
     fn begin(&mut self) {
-        let opening = open(self.connection.clone(), self.token.read());
-        self.stage = Stage::Opening(Box::pin(opening), Instant::now());
+        let token = self.token.read();
+        let patience = if token.is_some() { UNASKED } else { ASKING };
+        let opening = open(self.connection.clone(), token);
+        self.stage = Stage::Opening(Box::pin(opening), Instant::now() + patience);
     }
 
-    /// Waits for what the desktop has to say, and returns when the stage may be another.
-    async fn attend(&mut self) {
+    /// Waits for what the desktop has to say.
+    async fn attend(&mut self) -> Told {
         match &mut self.stage {
             Stage::Absent | Stage::Denied => std::future::pending().await,
-            Stage::Opening(opening, _) => {
-                let opened = opening.await;
-                // Whoever applies an edit next is told what failed.
-                drop(self.opened(opened));
-            }
-            Stage::Open(desk) => {
-                let why = desk.attend().await;
-                tracing::info!("the session of the desktop's portal is over: {why}");
-                self.stage = Stage::Absent;
-            }
+            Stage::Opening(opening, _) => Told::Opened(opening.await),
+            Stage::Open(desk) => Told::News(desk.attend().await),
         }
+    }
+
+    async fn take_in(&mut self, told: Told) {
+        let over = match (told, &mut self.stage) {
+            // Whoever applies an edit next is told what failed.
+            (Told::Opened(opened), _) => return drop(self.opened(opened)),
+            (Told::News(News::Over(why)), _) => why,
+            (Told::News(News::Clipboard(message)), Stage::Open(desk)) => match desk.take_in(&message).await {
+                Ok(()) => return,
+                Err(why) => why,
+            },
+            (Told::News(News::Clipboard(_)), _) => return,
+        };
+        tracing::info!("the session of the desktop's portal is over: {over}");
+        self.stage = Stage::Absent;
     }
 
     fn opened(&mut self, opened: Result<Desk, Refusal>) -> Result<(), String> {
@@ -127,8 +147,8 @@ impl Life {
         if let Stage::Absent = self.stage {
             self.begin();
         }
-        if let Stage::Opening(opening, since) = &mut self.stage {
-            let Ok(opened) = tokio::time::timeout_at(*since + UNASKED, opening).await else {
+        if let Stage::Opening(opening, until) = &mut self.stage {
+            let Ok(opened) = tokio::time::timeout_at(*until, opening).await else {
                 return Err(nowhere(ASKED));
             };
             self.opened(opened).map_err(TypistError::Unavailable)?;
@@ -147,7 +167,7 @@ impl Life {
 }
 
 async fn open(connection: Connection, token: Option<String>) -> Result<Desk, Refusal> {
-    let session = match Session::open(connection.clone(), token.as_deref()).await {
+    let (session, clipboard) = match Session::open(connection.clone(), token.as_deref()).await {
         // A token of another desktop, or of one that was set up anew.
         Err(Refusal::Failed(why)) if token.is_some() => {
             tracing::info!("{why}; it is asked again, without the leave it gave before");
@@ -155,7 +175,7 @@ async fn open(connection: Connection, token: Option<String>) -> Result<Desk, Ref
         }
         opened => opened?,
     };
-    Desk::open(session).await.map_err(Refusal::Failed)
+    Desk::open(session, clipboard).await.map_err(Refusal::Failed)
 }
 
 fn nowhere(reason: &str) -> TypistError {
