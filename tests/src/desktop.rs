@@ -48,6 +48,7 @@ pub struct Desktop {
     /// What programs of this desktop find in their environment.
     environment: Vec<(&'static str, String)>,
     hands: Option<Hands>,
+    layouts: Layouts,
     home: TempDir,
 }
 
@@ -89,13 +90,20 @@ impl Desktop {
         for folder in ["run", "config", "state", "log"] {
             fs::create_dir(home.path().join(folder))?;
         }
-        let mut desktop = Self { kind, processes: Vec::new(), environment: Vec::new(), hands: None, home };
+        let layouts = Layouts::new(layouts);
+        let mut desktop = Self {
+            kind,
+            processes: Vec::new(),
+            environment: Vec::new(),
+            hands: None,
+            layouts: layouts.clone(),
+            home,
+        };
         desktop.set("HOME", &desktop.path(""));
         desktop.set("XDG_CONFIG_HOME", &desktop.path("config"));
         desktop.set("XDG_STATE_HOME", &desktop.path("state"));
         desktop.set("XDG_RUNTIME_DIR", &desktop.path("run"));
         desktop.set("XDG_SESSION_TYPE", "wayland");
-        let layouts = Layouts::new(layouts);
         match kind {
             Kind::Gnome => desktop.start_gnome(&layouts)?,
             Kind::Kde => desktop.start_kde(&layouts)?,
@@ -160,7 +168,11 @@ impl Desktop {
                 let code = format!(
                     "Main.panel.statusArea.keyboard._inputSourceManager.inputSources[{number}].activate(true)"
                 );
-                self.call("org.gnome.Shell", "/org/gnome/Shell", "org.gnome.Shell.Eval", &[&code]).map(drop)
+                self.call("org.gnome.Shell", "/org/gnome/Shell", "org.gnome.Shell.Eval", &[&code])?;
+                // Without IBus the shell does not write down what it otherwise does.
+                let newest = self.layouts.newest(number as usize).sources();
+                let schema = "org.gnome.desktop.input-sources";
+                self.run("gsettings", &["set", schema, "mru-sources", &newest]).map(drop)
             }
             Kind::Kde => {
                 let method = "org.kde.KeyboardLayouts.setLayout";
@@ -298,6 +310,12 @@ impl Desktop {
             let path = "/org/freedesktop/impl/portal/PermissionStore";
             self.call(store, path, &format!("{store}.{method}"), arguments)?;
         }
+        if self.kind == Kind::Kde {
+            // Where it lies depends on the machine's architecture; the bus knows.
+            let (bus, path) = ("org.freedesktop.DBus", "/org/freedesktop/DBus");
+            let start = ["org.freedesktop.impl.portal.desktop.kde", "0"];
+            self.call(bus, path, "org.freedesktop.DBus.StartServiceByName", &start)?;
+        }
         if let Some(backend) = backend {
             let mut process = self.command(format!("/usr/libexec/xdg-desktop-portal-{backend}"));
             self.part(&mut process)?;
@@ -371,10 +389,7 @@ impl Desktop {
         self.named("org.kde.KWin")?;
         self.displayed()?;
         let leave = ["SetPermission", "kde-authorized", "true", "remote-desktop", "", "['yes']"];
-        self.portal(None, &leave)?;
-        self.hands =
-            Some(Hands::through_portal(self.variable("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default())?);
-        Ok(())
+        self.portal(None, &leave)
     }
 
     fn start_sway(&mut self, layouts: &Layouts) -> io::Result<()> {
@@ -432,6 +447,16 @@ impl Drop for Desktop {
 }
 
 impl Terminal {
+    /// Does something that takes the focus away for a while, and waits until it is back.
+    ///
+    /// # Errors
+    /// The end of the terminal, or that the focus does not come back.
+    pub fn interrupted(&mut self, interrupt: impl FnOnce()) -> io::Result<()> {
+        let before = self.typed.focused();
+        interrupt();
+        self.typed.until(START, |typed| typed.focused() > before).map(drop)
+    }
+
     /// Waits until as many bytes as `text` has were typed since the last call, and
     /// returns them; less after `patience`.
     ///
@@ -450,6 +475,7 @@ impl Drop for Terminal {
 }
 
 /// Layouts with their variants, in the forms of the desktops.
+#[derive(Clone)]
 struct Layouts(Vec<(String, String)>);
 
 impl Layouts {
@@ -459,6 +485,14 @@ impl Layouts {
             None => (name.to_owned(), String::new()),
         };
         Self(names.split(',').map(split).collect())
+    }
+
+    /// The same with this one first.
+    fn newest(&self, number: usize) -> Self {
+        let mut layouts = self.0.clone();
+        let count = layouts.len();
+        layouts[..=number.min(count - 1)].rotate_right(1);
+        Self(layouts)
     }
 
     /// As xkb has them: both separated by commas.

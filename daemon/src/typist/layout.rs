@@ -4,7 +4,7 @@
 //! map's affair, so it is not interpreted here but tried out, with the rules that every
 //! program of the desktop has (libxkbcommon): each key is looked at while Shift, AltGr
 //! and their like are held, in the active group and with the locks that are on. Whatever
-//! selects a level or a group then needs no special case, nor does Caps Lock. What dead
+//! selects a level then needs no special case, nor does Caps Lock. What dead
 //! keys combine to is the window's decision, so they are used for three characters of
 //! ASCII alone, in which all windows agree. The module is pure: it gets a map as text and
 //! never talks to a desktop.
@@ -16,14 +16,10 @@ use xkbcommon::xkb::keysyms as key;
 /// How much the keycodes of xkb are above those of the kernel.
 const OFFSET: u32 = 8;
 
-/// Keys that select a level or a group while they are held, with the other keys that do
-/// the same.
-const SELECTORS: [&[u32]; 4] = [
-    &[key::KEY_Shift_L, key::KEY_Shift_R],
-    &[key::KEY_ISO_Level3_Shift],
-    &[key::KEY_ISO_Level5_Shift],
-    &[key::KEY_Mode_switch],
-];
+/// Keys that select a level while they are held, with the other keys that do the same.
+/// Those that select a group are not among them: mutter does not pass them on.
+const SELECTORS: [&[u32]; 3] =
+    [&[key::KEY_Shift_L, key::KEY_Shift_R], &[key::KEY_ISO_Level3_Shift], &[key::KEY_ISO_Level5_Shift]];
 
 /// What a dead key and a space make in every table of compositions, and what layouts for
 /// languages with accents have on no other key.

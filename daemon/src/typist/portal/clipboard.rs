@@ -16,6 +16,9 @@ type Content = Vec<(String, Vec<u8>)>;
 /// The forms of a text, best first.
 const TEXT: [&str; 3] = ["text/plain;charset=utf-8", "text/plain", "UTF8_STRING"];
 
+/// The forms of a picture, best first.
+const PICTURE: [&str; 2] = ["image/png", "image/jpeg"];
+
 /// By this, programs that remember what is copied are told not to.
 const SECRET: (&str, &[u8]) = ("x-kde-passwordManagerHint", b"secret");
 
@@ -31,7 +34,9 @@ const WANTED: Duration = Duration::from_millis(500);
 /// How long it may take to insert it: what is typed too early comes before it.
 const INSERTED: Duration = Duration::from_millis(150);
 
-/// What is kept of the old content: so much in all, so long.
+/// What is kept of the old content: the best form of it, so much in bytes, and so long.
+/// GNOME's portal 48.0 ends, and the session with it, when it is asked for another form
+/// right after the first.
 const LARGEST: usize = 32 << 20;
 const SAVING: Duration = Duration::from_secs(2);
 
@@ -82,7 +87,7 @@ impl Clipboard {
         if self.before.is_none() {
             self.before = Some(match self.content.take() {
                 Some(content) => content,
-                None => self.save().await?,
+                None => self.save().await,
             });
         }
         let mut content: Content = TEXT.map(|form| (form.to_owned(), text.as_bytes().to_vec())).into();
@@ -142,19 +147,15 @@ impl Clipboard {
         Err("the desktop does not lend its clipboard".into())
     }
 
-    /// What somebody else copied, as far as it can be had in time.
-    async fn save(&mut self) -> Result<Content, String> {
-        let deadline = Instant::now() + SAVING;
-        let mut content = Content::new();
-        let mut room = LARGEST;
-        for form in self.others.clone() {
-            let Ok(bytes) = timeout_at(deadline, self.selection.ask(&form, room)).await else { break };
-            // A form that its owner does not give after all is no loss.
-            if let Some(bytes) = bytes {
-                room -= bytes.len();
-                content.push((form, bytes));
-            }
+    /// What somebody else copied, if it can be had in time.
+    async fn save(&mut self) -> Content {
+        let has = |form: &&str| self.others.iter().any(|other| other == form);
+        let Some(form) = TEXT.iter().chain(&PICTURE).find(|form| has(form)) else { return Content::new() };
+        let asked = timeout(SAVING, self.selection.ask(form, LARGEST)).await;
+        match asked.ok().flatten() {
+            Some(bytes) if TEXT.contains(form) => TEXT.map(|form| (form.to_owned(), bytes.clone())).into(),
+            Some(bytes) => vec![((*form).to_owned(), bytes)],
+            None => Content::new(),
         }
-        Ok(content)
     }
 }

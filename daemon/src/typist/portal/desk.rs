@@ -66,6 +66,11 @@ impl Desk {
         Ok(Self { session, closed, keyboard, clipboard, group: 0 })
     }
 
+    /// Ends the session.
+    pub(super) async fn close(&self) {
+        self.session.close().await;
+    }
+
     /// What spares the next question.
     pub(super) fn token(&self) -> Option<&str> {
         self.session.token.as_deref()
@@ -165,7 +170,7 @@ impl Desk {
         let Some(clipboard) = &mut self.clipboard else {
             return Err(Halt::Nowhere(text.first().copied().map_or_else(String::new, cannot_paste)));
         };
-        clipboard.hold(&String::from_iter(text)).await.map_err(Halt::Nowhere)?;
+        clipboard.hold(&String::from_iter(text)).await.map_err(Halt::Gone)?;
         for stroke in self.keyboard.layout().paste() {
             self.stride(&[stroke]).await?;
             let Some(clipboard) = &mut self.clipboard else { break };

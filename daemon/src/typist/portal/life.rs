@@ -51,6 +51,8 @@ enum Told {
 pub(super) struct Life {
     connection: Connection,
     token: Token,
+    /// How many sessions were asked for.
+    sessions: usize,
     stage: Stage,
 }
 
@@ -62,7 +64,7 @@ impl Life {
     pub(super) async fn find(bus: Option<&str>, token: Token) -> Result<Self, String> {
         let connection = session::connect(bus).await?;
         session::check(&connection).await?;
-        Ok(Self { connection, token, stage: Stage::Absent })
+        Ok(Self { connection, token, sessions: 0, stage: Stage::Absent })
     }
 
     /// Does what is ordered until nobody can order any more.
@@ -91,7 +93,8 @@ impl Life {
     fn begin(&mut self) {
         let token = self.token.read();
         let patience = if token.is_some() { UNASKED } else { ASKING };
-        let opening = open(self.connection.clone(), token);
+        self.sessions += 1;
+        let opening = open(self.connection.clone(), self.sessions, token);
         self.stage = Stage::Opening(Box::pin(opening), Instant::now() + patience);
     }
 
@@ -116,7 +119,7 @@ impl Life {
             (Told::News(News::Clipboard(_)), _) => return,
         };
         tracing::info!("the session of the desktop's portal is over: {over}");
-        self.stage = Stage::Absent;
+        self.close().await;
     }
 
     fn opened(&mut self, opened: Result<Desk, Refusal>) -> Result<(), String> {
@@ -126,20 +129,23 @@ impl Life {
                 self.stage = Stage::Open(Box::new(desk));
                 Ok(())
             }
-            Err(refusal) => {
-                // Whatever was wrong with it: without one the person is asked.
+            Err(Refusal::Denied) => {
+                // Whatever the token was for: the person was asked all the same.
                 self.token.replace(None);
-                match refusal {
-                    Refusal::Denied => {
-                        self.stage = Stage::Denied;
-                        Ok(())
-                    }
-                    Refusal::Failed(why) => {
-                        self.stage = Stage::Absent;
-                        Err(why)
-                    }
-                }
+                self.stage = Stage::Denied;
+                Ok(())
             }
+            Err(Refusal::Failed(why)) => {
+                self.stage = Stage::Absent;
+                Err(why)
+            }
+        }
+    }
+
+    /// Ends the session.
+    async fn close(&mut self) {
+        if let Stage::Open(desk) = std::mem::replace(&mut self.stage, Stage::Absent) {
+            desk.close().await;
         }
     }
 
@@ -157,7 +163,7 @@ impl Life {
             Stage::Open(desk) => {
                 let applied = desk.apply(edit).await;
                 if let Err(TypistError::Lost { .. }) = applied {
-                    self.stage = Stage::Absent;
+                    self.close().await;
                 }
                 applied
             }
@@ -166,12 +172,13 @@ impl Life {
     }
 }
 
-async fn open(connection: Connection, token: Option<String>) -> Result<Desk, Refusal> {
-    let (session, clipboard) = match Session::open(connection.clone(), token.as_deref()).await {
+async fn open(connection: Connection, number: usize, token: Option<String>) -> Result<Desk, Refusal> {
+    let name = format!("swictation_{number}");
+    let (session, clipboard) = match Session::open(connection.clone(), &name, token.as_deref()).await {
         // A token of another desktop, or of one that was set up anew.
         Err(Refusal::Failed(why)) if token.is_some() => {
             tracing::info!("{why}; it is asked again, without the leave it gave before");
-            Session::open(connection, None).await?
+            Session::open(connection, &format!("{name}_asked"), None).await?
         }
         opened => opened?,
     };

@@ -99,15 +99,17 @@ async fn property(connection: &Connection, name: &str) -> Result<u32, String> {
 
 impl Session {
     /// Opens a session that may type and, where the portal has that, paste. Waits for the
-    /// person as long as it takes, unless the token spares the question.
+    /// person as long as it takes, unless the token spares the question. No other session
+    /// of this connection may have had the name.
     ///
     /// The second value is what the portal tells about the clipboard, from the beginning on;
     /// none where it lends none.
     pub(super) async fn open(
         connection: Connection,
+        name: &str,
         token: Option<&str>,
     ) -> Result<(Self, Option<MessageStream>), Refusal> {
-        let options = Options::from([("session_handle_token", "swictation".into())]);
+        let options = Options::from([("session_handle_token", name.into())]);
         let created = request(&connection, "CreateSession", None, None, options).await?;
         let handle = created.get("session_handle").and_then(|handle| String::try_from(handle.clone()).ok());
         let handle = handle.and_then(|handle| OwnedObjectPath::try_from(handle).ok());
@@ -183,6 +185,12 @@ impl Session {
     /// The name of the session, for calls about it.
     pub(super) fn handle(&self) -> &ObjectPath<'_> {
         &self.handle
+    }
+
+    /// Ends the session, if the desktop has not done so.
+    pub(super) async fn close(&self) {
+        let closed = self.connection.call_method(Some(PORTAL), &self.handle, Some(SESSION), "Close", &());
+        let _ = tokio::time::timeout(ANSWER, closed).await;
     }
 
     /// What tells that the desktop has ended the session.
