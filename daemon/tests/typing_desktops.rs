@@ -45,8 +45,20 @@ impl Desk {
         }
     }
 
+    /// Applies an edit, and once more what of it was lost with the connection, as the
+    /// daemon does.
     fn apply(&mut self, erase: usize, insert: &str) -> Result<(), TypistError> {
-        self.typist.apply(&Edit { erase, insert: insert.into() })
+        match self.typist.apply(&Edit { erase, insert: insert.into() }) {
+            Err(TypistError::Lost { typed, reason }) if erase == 0 => {
+                swictation_tests::note(&format!("opened again: {reason}"));
+                self.typist = Box::new(Portal::connect(
+                    self.desktop.variable("DBUS_SESSION_BUS_ADDRESS"),
+                    Path::new(&self.desktop.path("state")),
+                )?);
+                self.typist.apply(&Edit { erase, insert: insert.chars().skip(typed).collect() })
+            }
+            result => result,
+        }
     }
 
     /// Types the text and expects the terminal to get `expected`, and not a byte more.
@@ -104,7 +116,11 @@ fn busy(work: impl FnOnce()) {
     let idle = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..3 {
-            scope.spawn(|| while !idle.load(Ordering::Relaxed) {});
+            scope.spawn(|| {
+                while !idle.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
         }
         // The scope waits for its threads also when the work fails.
         let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));

@@ -2,8 +2,11 @@
 //!
 //! A desktop's clipboard holds nothing: whoever copied gives it to each that pastes, when
 //! it pastes. That somebody wants the text is therefore the sign that the window took the
-//! paste. Programs that remember what is copied want it too, but at once and unasked: they
-//! are let through first, and are told that it is not to be remembered.
+//! paste. Programs that remember what is copied want it too, but at once and unasked: before
+//! a window was asked to paste it is given to nobody, as they are not to remember it.
+//!
+//! GNOME's portal 48.0 confuses its files and may end, and the session with it, when it
+//! passes contents on: it is asked for that as seldom as can be.
 
 use super::selection::{Selection, Told, Wish};
 use std::time::Duration;
@@ -35,8 +38,6 @@ const WANTED: Duration = Duration::from_millis(500);
 const INSERTED: Duration = Duration::from_millis(150);
 
 /// What is kept of the old content: the best form of it, so much in bytes, and so long.
-/// GNOME's portal 48.0 ends, and the session with it, when it is asked for another form
-/// right after the first.
 const LARGEST: usize = 32 << 20;
 const SAVING: Duration = Duration::from_secs(2);
 
@@ -92,11 +93,7 @@ impl Clipboard {
         }
         let mut content: Content = TEXT.map(|form| (form.to_owned(), text.as_bytes().to_vec())).into();
         content.push((SECRET.0.to_owned(), SECRET.1.to_vec()));
-        self.offer(content).await?;
-        while let Ok(message) = timeout(QUIET, self.next()).await {
-            self.take_in(&message?).await?;
-        }
-        Ok(())
+        self.offer(content).await
     }
 
     /// Waits until somebody has wanted the text and had time to insert it; whether anybody
@@ -130,21 +127,25 @@ impl Clipboard {
         }
     }
 
-    /// Makes the clipboard ours, with this content.
+    /// Makes the clipboard ours, with this content, and waits until nobody wants it unasked.
     async fn offer(&mut self, content: Content) -> Result<(), String> {
         self.selection.own(content.iter().map(|(form, _)| form.as_str()).collect()).await?;
         self.content = Some(content);
-        let deadline = Instant::now() + OWNED;
-        // Owners before us may still be told of.
+        let mut deadline = Instant::now() + OWNED;
+        let mut ours = false;
         while let Ok(message) = timeout_at(deadline, self.next()).await {
             let message = message?;
             match self.selection.read(&message) {
-                Some(Told::Owner { ours: true, .. }) => return Ok(()),
-                Some(Told::Wanted(wish)) => drop(self.give(wish).await?),
+                // Owners before us may still be told of.
+                Some(Told::Owner { ours: true, .. }) => ours = true,
+                Some(Told::Wanted(wish)) => self.selection.give(&wish, None).await?,
                 _ => {}
             }
+            if ours {
+                deadline = Instant::now() + QUIET;
+            }
         }
-        Err("the desktop does not lend its clipboard".into())
+        if ours { Ok(()) } else { Err("the desktop does not lend its clipboard".into()) }
     }
 
     /// What somebody else copied, if it can be had in time.

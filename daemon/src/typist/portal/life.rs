@@ -29,7 +29,8 @@ pub(super) enum Order {
     Apply(Edit, Sender<Result<(), TypistError>>),
 }
 
-type Opening = Pin<Box<dyn Future<Output = Result<Desk, Refusal>>>>;
+type Opened = Result<Box<Desk>, Refusal>;
+type Opening = Pin<Box<dyn Future<Output = Opened>>>;
 
 /// What there is of a session.
 enum Stage {
@@ -43,7 +44,7 @@ enum Stage {
 
 /// What the desktop has to say.
 enum Told {
-    Opened(Result<Desk, Refusal>),
+    Opened(Opened),
     News(News),
 }
 
@@ -122,11 +123,11 @@ impl Life {
         self.close().await;
     }
 
-    fn opened(&mut self, opened: Result<Desk, Refusal>) -> Result<(), String> {
+    fn opened(&mut self, opened: Opened) -> Result<(), String> {
         match opened {
             Ok(desk) => {
                 self.token.replace(desk.token());
-                self.stage = Stage::Open(Box::new(desk));
+                self.stage = Stage::Open(desk);
                 Ok(())
             }
             Err(Refusal::Denied) => {
@@ -172,7 +173,7 @@ impl Life {
     }
 }
 
-async fn open(connection: Connection, number: usize, token: Option<String>) -> Result<Desk, Refusal> {
+async fn open(connection: Connection, number: usize, token: Option<String>) -> Opened {
     let name = format!("swictation_{number}");
     let (session, clipboard) = match Session::open(connection.clone(), &name, token.as_deref()).await {
         // A token of another desktop, or of one that was set up anew.
@@ -182,7 +183,7 @@ async fn open(connection: Connection, number: usize, token: Option<String>) -> R
         }
         opened => opened?,
     };
-    Desk::open(session, clipboard).await.map_err(Refusal::Failed)
+    Desk::open(session, clipboard).await.map(Box::new).map_err(Refusal::Failed)
 }
 
 fn nowhere(reason: &str) -> TypistError {
