@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // A desktop that cannot be set up fails its test there and then.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use swictation_core::Edit;
 use swictation_daemon::typist::portal::Portal;
@@ -31,11 +32,33 @@ impl Desk {
             Kind::Sway | Kind::Labwc => return None,
         };
         let terminal = desktop.terminal().unwrap();
-        Some(Self { typist, terminal, desktop })
+        let mut desk = Self { typist, terminal, desktop };
+        desk.open();
+        Some(desk)
     }
 
+    /// Waits until the desktop lets the typist type.
+    fn open(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(e) = self.apply(0, "") {
+            assert!(Instant::now() < deadline, "{e}");
+        }
+    }
+
+    /// Applies an edit, and once more what of it was lost with the connection, as the
+    /// daemon does.
     fn apply(&mut self, erase: usize, insert: &str) -> Result<(), TypistError> {
-        self.typist.apply(&Edit { erase, insert: insert.into() })
+        match self.typist.apply(&Edit { erase, insert: insert.into() }) {
+            Err(TypistError::Lost { typed, reason }) if erase == 0 => {
+                swictation_tests::note(&format!("opened again: {reason}"));
+                self.typist = Box::new(Portal::connect(
+                    self.desktop.variable("DBUS_SESSION_BUS_ADDRESS"),
+                    Path::new(&self.desktop.path("state")),
+                )?);
+                self.typist.apply(&Edit { erase, insert: insert.chars().skip(typed).collect() })
+            }
+            result => result,
+        }
     }
 
     /// Types the text and expects the terminal to get `expected`, and not a byte more.
@@ -71,12 +94,149 @@ fn the_fixture_sees_what_another_program_types() {
     assert_eq!(terminal.typed(texts::MIXED, PATIENCE).unwrap(), texts::MIXED);
 }
 
+/// Types every text three times while the machine is idle, and once while it is busy; where
+/// nothing can be pasted, those that the layout has: its `own` letters, and ASCII if `latin`.
+#[track_caller]
+fn every_script_on(layouts: &str, latin: bool, own: &str) {
+    let Some(mut desk) = Desk::with(layouts) else { return };
+    let mut texts = vec![own];
+    if desk.desktop.lends_clipboard() {
+        texts.extend(texts::ALL);
+    } else if latin {
+        texts.push(texts::ASCII);
+    }
+    for _ in 0..3 {
+        texts.iter().for_each(|text| desk.types(text));
+    }
+    busy(|| texts.iter().for_each(|text| desk.types(text)));
+}
+
+/// Does something while more threads than there are processors want to run.
+fn busy(work: impl FnOnce()) {
+    let idle = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !idle.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        // The scope waits for its threads also when the work fails.
+        let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        idle.store(true, Ordering::Relaxed);
+        worked.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+}
+
 #[test]
-fn ascii_is_typed_on_every_layout() {
-    for layout in ["us", "de", "fr", "us(dvorak)"] {
-        let Some(mut desk) = Desk::with(layout) else { return };
-        println!("{layout}");
-        desk.types(texts::ASCII);
+fn an_american_layout_types_every_script() {
+    every_script_on("us", true, "Hello, World!");
+}
+
+#[test]
+fn a_german_layout_types_every_script() {
+    every_script_on("de", true, "Zwölf Boxkämpfer jagen §5, ÄÖÜß, 20 €");
+}
+
+#[test]
+fn a_french_layout_types_every_script() {
+    every_script_on("fr", true, "à ç é è ù €, µ £ §");
+}
+
+#[test]
+fn dvorak_types_every_script() {
+    every_script_on("us(dvorak)", true, "Pack my box");
+}
+
+#[test]
+fn a_russian_layout_types_every_script() {
+    every_script_on("ru", false, "Съешь ещё этих мягких булок, №5");
+}
+
+#[test]
+fn greek_beside_latin_types_every_script() {
+    every_script_on("gr,us", false, "αβγδ ΑΒΓΔ ς 123");
+}
+
+#[test]
+fn two_thousand_characters_arrive_in_order_while_the_machine_is_busy() {
+    let Some(mut desk) = Desk::with("us") else { return };
+    let text: String =
+        (0..).flat_map(|n| format!("Word {n}, BIG: 25 $; ").chars().collect::<Vec<_>>()).take(2000).collect();
+    busy(|| {
+        let begun = Instant::now();
+        desk.types(&text);
+        println!("busy: 2000 characters took {:?}", begun.elapsed());
+    });
+}
+
+#[test]
+fn erasing_presses_backspace_before_the_insertion() {
+    let Some(mut desk) = Desk::with("fr") else { return };
+    desk.types("hello");
+    desk.expect(3, "p ok", "\x7f\x7f\x7fp ok");
+    desk.expect(20, "", &"\x7f".repeat(20));
+}
+
+#[test]
+fn the_active_group_of_two_layouts_is_used() {
+    let Some(mut desk) = Desk::with("us,ru") else { return };
+    desk.types("Hello, world");
+    desk.desktop.layout(1).unwrap();
+    desk.types("Привет");
+}
+
+#[test]
+fn what_was_copied_before_is_there_again() {
+    let Some(mut desk) = Desk::with("us") else { return };
+    if !desk.desktop.lends_clipboard() {
+        return;
+    }
+    desk.types("warm");
+    let Desk { terminal, desktop, .. } = &mut desk;
+    // Where only a window with the focus may copy and paste, these programs open one.
+    let mut pasted = String::new();
+    terminal
+        .interrupted(|| assert!(desktop.command("wl-copy").arg("kept").status().unwrap().success()))
+        .unwrap();
+    desk.types("naïve 你好 and on");
+    let Desk { terminal, desktop, .. } = &mut desk;
+    let mut paste = desktop.command("wl-paste");
+    terminal
+        .interrupted(|| {
+            let output = paste.arg("--no-newline").output().unwrap();
+            pasted = String::from_utf8_lossy(&output.stdout).into_owned();
+        })
+        .unwrap();
+    assert_eq!(pasted, "kept");
+    desk.types("naïve again");
+}
+
+#[test]
+fn a_character_that_can_neither_be_typed_nor_pasted_is_named_by_its_kind_before_anything_is_typed() {
+    let Some(mut desk) = Desk::with("us") else { return };
+    if desk.desktop.lends_clipboard() {
+        return;
+    }
+    match desk.apply(0, "ok 你好") {
+        Err(TypistError::Nowhere { typed: 0, reason }) => assert!(reason.contains("Chinese"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    desk.types("and on");
+}
+
+#[test]
+fn while_the_desktop_asks_the_text_is_given_back_at_once() {
+    let Some(kind @ Kind::Gnome) = Kind::asked() else { return };
+    let desktop = Desktop::start(kind, "us").unwrap();
+    let (bus, state) = (desktop.variable("DBUS_SESSION_BUS_ADDRESS"), desktop.path("state"));
+    let mut typist = Portal::connect(bus, Path::new(&state)).unwrap();
+    for _ in 0..2 {
+        match typist.apply(&Edit { erase: 0, insert: "hello".into() }) {
+            Err(TypistError::Nowhere { typed: 0, reason }) => assert!(reason.contains("allow"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
     }
 }
 

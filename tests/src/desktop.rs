@@ -5,7 +5,10 @@
 //! tests where each is installed. A fixture has a home, a runtime folder and buses of
 //! its own, and the layouts that it was asked for.
 
+mod hands;
+
 use crate::terminal::Typed;
+use hands::Hands;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -48,6 +51,8 @@ pub struct Desktop {
     processes: Vec<Child>,
     /// What programs of this desktop find in their environment.
     environment: Vec<(&'static str, String)>,
+    hands: Option<Hands>,
+    layouts: Layouts,
     home: TempDir,
 }
 
@@ -101,13 +106,20 @@ impl Desktop {
         for folder in ["run", "config", "state", "log"] {
             fs::create_dir(home.path().join(folder))?;
         }
-        let mut desktop = Self { kind, processes: Vec::new(), environment: Vec::new(), home };
+        let layouts = Layouts::new(layouts);
+        let mut desktop = Self {
+            kind,
+            processes: Vec::new(),
+            environment: Vec::new(),
+            hands: None,
+            layouts: layouts.clone(),
+            home,
+        };
         desktop.set("HOME", &desktop.path(""));
         desktop.set("XDG_CONFIG_HOME", &desktop.path("config"));
         desktop.set("XDG_STATE_HOME", &desktop.path("state"));
         desktop.set("XDG_RUNTIME_DIR", &desktop.path("run"));
         desktop.set("XDG_SESSION_TYPE", "wayland");
-        let layouts = Layouts::new(layouts);
         match kind {
             Kind::Gnome => desktop.start_gnome(&layouts)?,
             Kind::Kde => desktop.start_kde(&layouts)?,
@@ -139,6 +151,56 @@ impl Desktop {
         command.env("LC_ALL", "C.UTF-8").envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
         command
+    }
+
+    /// Presses a key of the person's keyboard, by the kernel's keycode, and leaves it down.
+    ///
+    /// # Errors
+    /// The desktop's refusal, or that this desktop has no such keyboard here.
+    pub fn press(&self, key: u32) -> io::Result<()> {
+        self.key(key, true)
+    }
+
+    /// Releases a key of the person's keyboard.
+    ///
+    /// # Errors
+    /// As for [`Desktop::press`].
+    pub fn release(&self, key: u32) -> io::Result<()> {
+        self.key(key, false)
+    }
+
+    fn key(&self, key: u32, down: bool) -> io::Result<()> {
+        let none = || io::Error::other("nobody has a keyboard here");
+        self.hands.as_ref().ok_or_else(none)?.key(key, down)
+    }
+
+    /// Makes one of several layouts the active one, counted from 0, as a person would.
+    ///
+    /// # Errors
+    /// The desktop's refusal, or that this is not known of it.
+    pub fn layout(&self, number: u32) -> io::Result<()> {
+        match self.kind {
+            Kind::Gnome => {
+                let code = format!(
+                    "Main.panel.statusArea.keyboard._inputSourceManager.inputSources[{number}].activate(true)"
+                );
+                self.call("org.gnome.Shell", "/org/gnome/Shell", "org.gnome.Shell.Eval", &[&code])?;
+                // Without IBus the shell does not write down what it otherwise does.
+                let newest = self.layouts.newest(number as usize).sources();
+                let schema = "org.gnome.desktop.input-sources";
+                self.run("gsettings", &["set", schema, "mru-sources", &newest]).map(drop)
+            }
+            Kind::Kde => {
+                let method = "org.kde.KeyboardLayouts.setLayout";
+                self.call("org.kde.keyboard", "/Layouts", method, &[&number.to_string()]).map(drop)
+            }
+            Kind::Sway | Kind::Labwc => Err(io::Error::other("nobody knows how here")),
+        }
+    }
+
+    /// Whether the desktop's portal lends the clipboard.
+    pub fn lends_clipboard(&self) -> bool {
+        self.kind == Kind::Gnome
     }
 
     /// Opens a terminal and waits until it has the focus.
@@ -287,6 +349,12 @@ impl Desktop {
             let path = "/org/freedesktop/impl/portal/PermissionStore";
             self.call(store, path, &format!("{store}.{method}"), arguments)?;
         }
+        if self.kind == Kind::Kde {
+            // Where it lies depends on the machine's architecture; the bus knows.
+            let (bus, path) = ("org.freedesktop.DBus", "/org/freedesktop/DBus");
+            let start = ["org.freedesktop.impl.portal.desktop.kde", "0"];
+            self.call(bus, path, "org.freedesktop.DBus.StartServiceByName", &start)?;
+        }
         if let Some(backend) = backend {
             let mut process = self.command(format!("/usr/libexec/xdg-desktop-portal-{backend}"));
             self.part(&mut process)?;
@@ -310,6 +378,7 @@ impl Desktop {
             "config/glib-2.0/settings/keyfile",
             &format!(
                 "[org/gnome/desktop/input-sources]\nsources={}\n\
+                 [org/gnome/desktop/interface]\nenable-animations=false\n\
                  [org/gnome/desktop/session]\nidle-delay=uint32 0\n",
                 layouts.sources()
             ),
@@ -327,16 +396,20 @@ impl Desktop {
         shell.args(["--virtual-monitor", "1024x768", "--wayland-display", DISPLAY]);
         self.part(&mut shell)?;
         self.displayed()?;
-        // It has its name before its objects, and begins with a view of all windows, which
-        // takes what is typed.
-        let property = ["org.gnome.Shell", "OverviewActive", "<false>"];
-        let set = "org.freedesktop.DBus.Properties.Set";
-        self.until("the shell", |desktop| {
-            desktop.call("org.gnome.Shell", "/org/gnome/Shell", set, &property).is_ok()
+        // It begins with a view of all windows, which takes what is typed.
+        let says = |desktop: &Self, code: &str, value: &str| {
+            let said = desktop.call("org.gnome.Shell", "/org/gnome/Shell", "org.gnome.Shell.Eval", &[code]);
+            said.is_ok_and(|said| said.contains(value))
+        };
+        self.until("the shell", |desktop| says(desktop, "Main.layoutManager._startingUp", "false"))?;
+        self.until("a view of one window", |desktop| {
+            says(desktop, "Main.overview.hide(); Main.overview.visible", "false")
         })?;
         // Vendor, version, and what was allowed: the keyboard and the clipboard.
         let leave = "<('GNOME', uint32 1, <(int64 0, int64 0, uint32 1, true, @a(uuv) [])>)>";
-        self.portal(Some("gnome"), &["Set", "remote-desktop", "true", TOKEN, "{'': ['yes']}", leave])
+        self.portal(Some("gnome"), &["Set", "remote-desktop", "true", TOKEN, "{'': ['yes']}", leave])?;
+        self.hands = Some(Hands::on_gnome(self.variable("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default())?);
+        Ok(())
     }
 
     fn start_kde(&mut self, layouts: &Layouts) -> io::Result<()> {
@@ -413,6 +486,7 @@ impl Desktop {
 
 impl Drop for Desktop {
     fn drop(&mut self) {
+        self.hands = None;
         // The newest first, so that nothing sees its server vanish.
         for process in self.processes.iter_mut().rev() {
             let _ = process.kill();
@@ -422,6 +496,16 @@ impl Drop for Desktop {
 }
 
 impl Terminal {
+    /// Does something that takes the focus away for a while, and waits until it is back.
+    ///
+    /// # Errors
+    /// The end of the terminal, or that the focus does not come back.
+    pub fn interrupted(&mut self, interrupt: impl FnOnce()) -> io::Result<()> {
+        let before = self.typed.focused();
+        interrupt();
+        self.typed.until(START, |typed| typed.focused() > before).map(drop)
+    }
+
     /// Waits until as many bytes as `text` has were typed since the last call, and
     /// returns them; less after `patience`.
     ///
@@ -440,6 +524,7 @@ impl Drop for Terminal {
 }
 
 /// Layouts with their variants, in the forms of the desktops.
+#[derive(Clone)]
 struct Layouts(Vec<(String, String)>);
 
 impl Layouts {
@@ -449,6 +534,14 @@ impl Layouts {
             None => (name.to_owned(), String::new()),
         };
         Self(names.split(',').map(split).collect())
+    }
+
+    /// The same with this one first.
+    fn newest(&self, number: usize) -> Self {
+        let mut layouts = self.0.clone();
+        let count = layouts.len();
+        layouts[..=number.min(count - 1)].rotate_right(1);
+        Self(layouts)
     }
 
     /// As xkb has them: both separated by commas.

@@ -4,7 +4,7 @@
 //! map's affair, so it is not interpreted here but tried out, with the rules that every
 //! program of the desktop has (libxkbcommon): each key is looked at while Shift, AltGr
 //! and their like are held, in the active group and with the locks that are on. Whatever
-//! selects a level or a group then needs no special case, nor does Caps Lock. What dead
+//! selects a level then needs no special case, nor does Caps Lock. What dead
 //! keys combine to is the window's decision, so they are used for three characters of
 //! ASCII alone, in which all windows agree. The module is pure: it gets a map as text and
 //! never talks to a desktop.
@@ -16,14 +16,10 @@ use xkbcommon::xkb::keysyms as key;
 /// How much the keycodes of xkb are above those of the kernel.
 const OFFSET: u32 = 8;
 
-/// Keys that select a level or a group while they are held, with the other keys that do
-/// the same.
-const SELECTORS: [&[u32]; 4] = [
-    &[key::KEY_Shift_L, key::KEY_Shift_R],
-    &[key::KEY_ISO_Level3_Shift],
-    &[key::KEY_ISO_Level5_Shift],
-    &[key::KEY_Mode_switch],
-];
+/// Keys that select a level while they are held, with the other keys that do the same.
+/// Those that select a group are not among them: mutter does not pass them on.
+const SELECTORS: [&[u32]; 3] =
+    [&[key::KEY_Shift_L, key::KEY_Shift_R], &[key::KEY_ISO_Level3_Shift], &[key::KEY_ISO_Level5_Shift]];
 
 /// What a dead key and a space make in every table of compositions, and what layouts for
 /// languages with accents have on no other key.
@@ -43,6 +39,11 @@ pub struct Active {
     pub group: u32,
 }
 
+impl Active {
+    /// The bit of Caps Lock, which is the same in every map.
+    pub const CAPS_LOCK: u32 = 0b10;
+}
+
 /// A key to press, and those to hold meanwhile; keycodes are the kernel's (evdev).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Stroke {
@@ -58,6 +59,8 @@ pub struct Layout {
     characters: HashMap<char, Vec<Stroke>>,
     /// Keys by what they mean while nothing is held.
     keys: HashMap<u32, u32>,
+    /// How many groups the map has.
+    groups: u32,
 }
 
 impl Layout {
@@ -76,7 +79,7 @@ impl Layout {
     /// Tries all keys out. Few held keys and low keycodes come first, which is the key a
     /// person would press.
     fn explore(map: &xkb::Keymap, active: Active) -> Self {
-        let mut layout = Self::default();
+        let mut layout = Self { groups: map.num_layouts(), ..Self::default() };
         let plain = state(map, active, &[]);
         for keycode in keycodes(map) {
             let symbol = plain.key_get_one_sym(keycode).raw();
@@ -111,6 +114,11 @@ impl Layout {
     /// How the character is typed, if it can be; a line feed is Return.
     pub fn strokes(&self, character: char) -> Option<&[Stroke]> {
         self.characters.get(&character).map(Vec::as_slice)
+    }
+
+    /// How many groups the map has, each of them a layout of the desktop.
+    pub fn groups(&self) -> u32 {
+        self.groups
     }
 
     /// The key that erases the character before the caret.

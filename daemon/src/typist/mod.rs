@@ -7,6 +7,7 @@
 pub mod enigo;
 pub mod layout;
 mod ledger;
+pub mod locks;
 pub mod portal;
 pub mod stdout;
 pub mod thread;

@@ -1,13 +1,20 @@
-//! An open session at work: edits become strokes.
+//! An open session at work: edits become strokes, and what has none is pasted.
 
+use super::clipboard::Clipboard;
 use super::ei::Keyboard;
+use super::selection::Selection;
 use super::session::Session;
+use crate::control::dbus::next;
 use crate::typist::TypistError;
-use crate::typist::layout::Stroke;
+use crate::typist::layout::{Active, Stroke};
+use crate::typist::locks;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use swictation_core::Edit;
 use swictation_core::edit::insertable;
 use tokio::time::Instant;
+use zbus::{Message, MessageStream};
 
 /// Characters between two syncs, and the pause after each: together they bound the pace to
 /// 2,000 characters a second. A compositor drops programs that cannot keep up.
@@ -28,10 +35,22 @@ enum Halt {
     Nowhere(String),
 }
 
+/// What the desktop has to say.
+pub(super) enum News {
+    /// The session is over, and why.
+    Over(String),
+    /// Something about the clipboard.
+    Clipboard(Message),
+}
+
 /// A session with its keyboard.
 pub(super) struct Desk {
-    session: Session,
+    session: Arc<Session>,
+    closed: MessageStream,
     keyboard: Keyboard,
+    clipboard: Option<Clipboard>,
+    /// The group that was active when the last edit began.
+    group: u32,
 }
 
 impl Desk {
@@ -39,9 +58,17 @@ impl Desk {
     ///
     /// # Errors
     /// Why that cannot be done, for a person.
-    pub(super) async fn open(session: Session) -> Result<Self, String> {
+    pub(super) async fn open(session: Session, clipboard: Option<MessageStream>) -> Result<Self, String> {
+        let session = Arc::new(session);
+        let closed = session.closed().await?;
+        let clipboard = clipboard.map(|told| Clipboard::new(Selection::new(session.clone(), told)));
         let keyboard = Keyboard::connect(session.eis().await?).await?;
-        Ok(Self { session, keyboard })
+        Ok(Self { session, closed, keyboard, clipboard, group: 0 })
+    }
+
+    /// Ends the session.
+    pub(super) async fn close(&self) {
+        self.session.close().await;
     }
 
     /// What spares the next question.
@@ -49,21 +76,52 @@ impl Desk {
         self.session.token.as_deref()
     }
 
-    /// Takes in what the desktop says, until the session is over; why it is.
-    pub(super) async fn attend(&mut self) -> String {
-        loop {
-            tokio::select! {
-                told = self.keyboard.listen() => if let Err(why) = told { return why },
-                () = self.session.closed() => return "the desktop ended it".into(),
+    /// Waits for what the desktop has to say. Nothing is lost when this is not waited for
+    /// to its end.
+    pub(super) async fn attend(&mut self) -> News {
+        let clipboard = async {
+            match &mut self.clipboard {
+                Some(clipboard) => clipboard.next().await,
+                None => std::future::pending().await,
             }
+        };
+        let keyboard = async {
+            loop {
+                if let Err(why) = self.keyboard.listen().await {
+                    return why;
+                }
+            }
+        };
+        tokio::select! {
+            why = keyboard => News::Over(why),
+            told = clipboard => told.map_or_else(News::Over, News::Clipboard),
+            _ = next(&mut self.closed) => News::Over("the desktop ended it".into()),
         }
     }
 
+    /// Takes in what was said about the clipboard.
+    ///
+    /// # Errors
+    /// Why the session is of no use any more.
+    pub(super) async fn take_in(&mut self, message: &Message) -> Result<(), String> {
+        match &mut self.clipboard {
+            Some(clipboard) => clipboard.take_in(message).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Applies an edit as far as it can be.
     pub(super) async fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
         let text: Vec<char> = insertable(&edit.insert).chars().collect();
         let mut typed = 0;
         let mut result = self.type_all(edit.erase, &text, &mut typed).await;
         result = result.and(self.keyboard.rest().await.map_err(Halt::Gone));
+        if let Some(clipboard) = &mut self.clipboard {
+            // The text has arrived; what was copied before it is lost at worst.
+            if let Err(why) = clipboard.restore().await {
+                tracing::warn!("the clipboard could not be put back: {why}");
+            }
+        }
         result.map_err(|halt| match halt {
             Halt::Gone(reason) => TypistError::Lost { typed, reason },
             Halt::Nowhere(reason) => TypistError::Nowhere { typed, reason },
@@ -73,6 +131,15 @@ impl Desk {
     /// Erases, then types; `typed` counts the characters that are confirmed.
     async fn type_all(&mut self, erase: usize, text: &[char], typed: &mut usize) -> Result<(), Halt> {
         self.come_in().await?;
+        if self.keyboard.layout().groups() > 1 {
+            self.group = self.session.group().await.unwrap_or_default();
+            self.come_in().await?;
+        }
+        if self.clipboard.is_none()
+            && let Some(lacking) = text.iter().find(|c| self.keyboard.layout().strokes(**c).is_none())
+        {
+            return Err(Halt::Nowhere(cannot_paste(*lacking)));
+        }
         let mut erased = 0;
         while erased < erase {
             let stroke =
@@ -83,18 +150,35 @@ impl Desk {
             }
         }
         while *typed < text.len() {
-            let layout = self.keyboard.layout();
-            let strokes = text[*typed..].iter().take(STRIDE).map_while(|c| layout.strokes(*c));
-            let strokes: Vec<&[Stroke]> = strokes.collect();
+            let (rest, layout) = (&text[*typed..], self.keyboard.layout());
+            let strokes: Vec<&[Stroke]> =
+                rest.iter().take(STRIDE).map_while(|c| layout.strokes(*c)).collect();
             let (count, strokes) = (strokes.len(), strokes.concat());
             if count == 0 {
-                return Err(Halt::Nowhere(lacking(&text[*typed..])));
-            }
-            if self.stride(&strokes).await? {
+                let count = span(rest, |c| layout.strokes(c).is_some());
+                self.paste(&rest[..count]).await?;
+                *typed += count;
+            } else if self.stride(&strokes).await? {
                 *typed += count;
             }
         }
         Ok(())
+    }
+
+    /// Has the window paste a text.
+    async fn paste(&mut self, text: &[char]) -> Result<(), Halt> {
+        let Some(clipboard) = &mut self.clipboard else {
+            return Err(Halt::Nowhere(text.first().copied().map_or_else(String::new, cannot_paste)));
+        };
+        clipboard.hold(&String::from_iter(text)).await.map_err(Halt::Gone)?;
+        for stroke in self.keyboard.layout().paste() {
+            self.stride(&[stroke]).await?;
+            let Some(clipboard) = &mut self.clipboard else { break };
+            if clipboard.is_pasted().await.map_err(Halt::Gone)? {
+                return Ok(());
+            }
+        }
+        Err(Halt::Nowhere(NOT_PASTED.into()))
     }
 
     /// Presses keys and waits until the next may be pressed; whether they were taken.
@@ -112,6 +196,8 @@ impl Desk {
         if !self.keyboard.until(deadline, Keyboard::is_ready).await.map_err(Halt::Gone)? {
             return Err(Halt::Gone("the desktop took its keyboard away".into()));
         }
+        let locked = if locks::caps_lock(Path::new(locks::LAMPS)) { Active::CAPS_LOCK } else { 0 };
+        self.keyboard.suppose(Active { locked, group: self.group }).map_err(Halt::Gone)?;
         let free = |keyboard: &Keyboard| keyboard.is_ready() && !keyboard.is_held();
         if !self.keyboard.until(Instant::now() + HELD, free).await.map_err(Halt::Gone)? {
             return Err(Halt::Nowhere(MODIFIER.into()));
@@ -120,12 +206,60 @@ impl Desk {
     }
 }
 
-/// Why a text cannot be typed, without a word of it.
-fn lacking(text: &[char]) -> String {
-    let _ = text;
-    "the keyboard layout lacks a character of the text".into()
+/// How many characters are pasted at once: up to the last on this line that has no key.
+fn span(text: &[char], has_key: impl Fn(char) -> bool) -> usize {
+    let line = text.iter().position(|c| *c == '\n').unwrap_or(text.len());
+    text[..line].iter().rposition(|c| !has_key(*c)).map_or(1, |last| last + 1)
+}
+
+/// Why a character can neither be typed nor pasted, without saying which.
+fn cannot_paste(character: char) -> String {
+    let kind = match character {
+        '\u{300}'..='\u{36f}' | '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' => "a mark on a character",
+        '\u{1f000}'.. => "an emoji or a rare character",
+        '\u{2e80}'..='\u{ffff}' => "a Chinese, Japanese or Korean character",
+        c if c.is_alphabetic() => "a letter with an accent or of another alphabet",
+        _ => "a sign",
+    };
+    format!(
+        "the keyboard layouts of this desktop lack {kind}, and its portal lends no clipboard to paste it from; \
+         add a layout that has it"
+    )
 }
 
 const NO_BACKSPACE: &str = "the keyboard layout has no BackSpace";
 
 const MODIFIER: &str = "a modifier key is held down, such as Ctrl, Alt or Super: let go of it";
+
+const NOT_PASTED: &str = "the window does not paste, and the keyboard layouts lack a character of the text";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pasted(text: &str) -> String {
+        let text: Vec<char> = text.chars().collect();
+        String::from_iter(&text[..span(&text, |c| c.is_ascii())])
+    }
+
+    #[test]
+    fn what_has_no_key_is_pasted_with_what_is_between_and_nothing_behind() {
+        assert_eq!(pasted("é"), "é");
+        assert_eq!(pasted("你好 (ok?) 😀 and more"), "你好 (ok?) 😀");
+    }
+
+    #[test]
+    fn a_line_feed_is_never_pasted() {
+        assert_eq!(pasted("é one\né two"), "é");
+    }
+
+    #[test]
+    fn what_cannot_be_pasted_is_named_by_its_kind_alone() {
+        for (character, kind) in
+            [('你', "Chinese"), ('😀', "emoji"), ('é', "letter"), ('Я', "letter"), ('→', "sign")]
+        {
+            let why = cannot_paste(character);
+            assert!(why.contains(kind) && !why.contains(character), "{why}");
+        }
+    }
+}

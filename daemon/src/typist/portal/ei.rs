@@ -1,7 +1,8 @@
 //! A keyboard that the compositor lends (the EI protocol), and what is known of it.
 //!
-//! The compositor tells the map of the keyboard, the modifiers and the group; a new map
-//! comes as a new keyboard. Whatever was pressed has been taken in by the compositor when
+//! The compositor tells the map of the keyboard; a new map comes as a new keyboard. It may
+//! tell the modifiers and the group, too, which mutter 48 and KWin 6.3 do not: then they
+//! are what [`Keyboard::suppose`] was told. Whatever was pressed has been taken in by the compositor when
 //! it answers a sync, which it does in order: if the keyboard is still the same then, no
 //! press was lost.
 
@@ -41,6 +42,8 @@ pub(super) struct Keyboard {
     resumed: Option<Instant>,
     map: String,
     active: Active,
+    /// The compositor tells what is active.
+    tells: bool,
     /// Modifiers that somebody holds, or that wait for the next key.
     held: u32,
     layout: Layout,
@@ -68,6 +71,7 @@ impl Keyboard {
             resumed: None,
             map: String::new(),
             active: Active::default(),
+            tells: false,
             held: 0,
             layout: Layout::default(),
             emulating: false,
@@ -78,6 +82,21 @@ impl Keyboard {
     /// What the keys type now.
     pub(super) fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// What is active as far as others can tell, which counts until the compositor says it.
+    ///
+    /// # Errors
+    /// That the map cannot be read.
+    pub(super) fn suppose(&mut self, active: Active) -> Result<(), String> {
+        if self.tells { Ok(()) } else { self.activate(active) }
+    }
+
+    fn activate(&mut self, active: Active) -> Result<(), String> {
+        if std::mem::replace(&mut self.active, active) == active || self.map.is_empty() {
+            return Ok(());
+        }
+        self.read_layout()
     }
 
     /// Whether keys can be pressed: the keyboard has been there for a while, or cannot be.
@@ -241,11 +260,8 @@ impl Keyboard {
             }
             EiEvent::KeyboardModifiers(told) if ours(&told.device) => {
                 self.held = told.depressed | told.latched;
-                let active = Active { locked: told.locked, group: told.group };
-                if active != self.active {
-                    self.active = active;
-                    self.read_layout()?;
-                }
+                self.tells = true;
+                self.activate(Active { locked: told.locked, group: told.group })?;
             }
             EiEvent::Disconnected(end) => {
                 let why = end.explanation.unwrap_or_else(|| format!("{:?}", end.reason));

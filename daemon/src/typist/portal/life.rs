@@ -4,7 +4,7 @@
 //! is to be typed is given back at once with that as the reason, and typed when it is tried
 //! again. Who says no is asked again with the next dictation and not before.
 
-use super::desk::Desk;
+use super::desk::{Desk, News};
 use super::session::{self, Refusal, Session};
 use super::token::Token;
 use crate::typist::TypistError;
@@ -16,8 +16,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use zbus::Connection;
 
-/// How long an edit waits for a session that nobody may have to be asked for.
-const UNASKED: Duration = Duration::from_secs(2);
+/// How long an edit waits for a session where nobody should have to be asked for it, and
+/// where somebody has.
+const UNASKED: Duration = Duration::from_secs(10);
+const ASKING: Duration = Duration::from_millis(500);
 
 /// What the typist wants.
 pub(super) enum Order {
@@ -27,22 +29,31 @@ pub(super) enum Order {
     Apply(Edit, Sender<Result<(), TypistError>>),
 }
 
-type Opening = Pin<Box<dyn Future<Output = Result<Desk, Refusal>>>>;
+type Opened = Result<Box<Desk>, Refusal>;
+type Opening = Pin<Box<dyn Future<Output = Opened>>>;
 
 /// What there is of a session.
 enum Stage {
     Absent,
-    /// Since when; a person may be asked.
+    /// Until then it is waited for; a person may be asked.
     Opening(Opening, Instant),
     Open(Box<Desk>),
     /// The person said no.
     Denied,
 }
 
+/// What the desktop has to say.
+enum Told {
+    Opened(Opened),
+    News(News),
+}
+
 /// The portal, and the session with it.
 pub(super) struct Life {
     connection: Connection,
     token: Token,
+    /// How many sessions were asked for.
+    sessions: usize,
     stage: Stage,
 }
 
@@ -54,7 +65,7 @@ impl Life {
     pub(super) async fn find(bus: Option<&str>, token: Token) -> Result<Self, String> {
         let connection = session::connect(bus).await?;
         session::check(&connection).await?;
-        Ok(Self { connection, token, stage: Stage::Absent })
+        Ok(Self { connection, token, sessions: 0, stage: Stage::Absent })
     }
 
     /// Does what is ordered until nobody can order any more.
@@ -62,7 +73,10 @@ impl Life {
         loop {
             let order = tokio::select! {
                 order = orders.recv() => order,
-                () = self.attend() => continue,
+                told = self.attend() => {
+                    self.take_in(told).await;
+                    continue;
+                }
             };
             match order {
                 None => return,
@@ -78,48 +92,61 @@ impl Life {
 
     /// Asks for a session; the answer comes when it is attended to.
     fn begin(&mut self) {
-        let opening = open(self.connection.clone(), self.token.read());
-        self.stage = Stage::Opening(Box::pin(opening), Instant::now());
+        let token = self.token.read();
+        let patience = if token.is_some() { UNASKED } else { ASKING };
+        self.sessions += 1;
+        let opening = open(self.connection.clone(), self.sessions, token);
+        self.stage = Stage::Opening(Box::pin(opening), Instant::now() + patience);
     }
 
-    /// Waits for what the desktop has to say, and returns when the stage may be another.
-    async fn attend(&mut self) {
+    /// Waits for what the desktop has to say.
+    async fn attend(&mut self) -> Told {
         match &mut self.stage {
             Stage::Absent | Stage::Denied => std::future::pending().await,
-            Stage::Opening(opening, _) => {
-                let opened = opening.await;
-                // Whoever applies an edit next is told what failed.
-                drop(self.opened(opened));
+            Stage::Opening(opening, _) => Told::Opened(opening.await),
+            Stage::Open(desk) => Told::News(desk.attend().await),
+        }
+    }
+
+    async fn take_in(&mut self, told: Told) {
+        let over = match (told, &mut self.stage) {
+            // Whoever applies an edit next is told what failed.
+            (Told::Opened(opened), _) => return drop(self.opened(opened)),
+            (Told::News(News::Over(why)), _) => why,
+            (Told::News(News::Clipboard(message)), Stage::Open(desk)) => match desk.take_in(&message).await {
+                Ok(()) => return,
+                Err(why) => why,
+            },
+            (Told::News(News::Clipboard(_)), _) => return,
+        };
+        tracing::info!("the session of the desktop's portal is over: {over}");
+        self.close().await;
+    }
+
+    fn opened(&mut self, opened: Opened) -> Result<(), String> {
+        match opened {
+            Ok(desk) => {
+                self.token.replace(desk.token());
+                self.stage = Stage::Open(desk);
+                Ok(())
             }
-            Stage::Open(desk) => {
-                let why = desk.attend().await;
-                tracing::info!("the session of the desktop's portal is over: {why}");
+            Err(Refusal::Denied) => {
+                // Whatever the token was for: the person was asked all the same.
+                self.token.replace(None);
+                self.stage = Stage::Denied;
+                Ok(())
+            }
+            Err(Refusal::Failed(why)) => {
                 self.stage = Stage::Absent;
+                Err(why)
             }
         }
     }
 
-    fn opened(&mut self, opened: Result<Desk, Refusal>) -> Result<(), String> {
-        match opened {
-            Ok(desk) => {
-                self.token.replace(desk.token());
-                self.stage = Stage::Open(Box::new(desk));
-                Ok(())
-            }
-            Err(refusal) => {
-                // Whatever was wrong with it: without one the person is asked.
-                self.token.replace(None);
-                match refusal {
-                    Refusal::Denied => {
-                        self.stage = Stage::Denied;
-                        Ok(())
-                    }
-                    Refusal::Failed(why) => {
-                        self.stage = Stage::Absent;
-                        Err(why)
-                    }
-                }
-            }
+    /// Ends the session.
+    async fn close(&mut self) {
+        if let Stage::Open(desk) = std::mem::replace(&mut self.stage, Stage::Absent) {
+            desk.close().await;
         }
     }
 
@@ -127,8 +154,8 @@ impl Life {
         if let Stage::Absent = self.stage {
             self.begin();
         }
-        if let Stage::Opening(opening, since) = &mut self.stage {
-            let Ok(opened) = tokio::time::timeout_at(*since + UNASKED, opening).await else {
+        if let Stage::Opening(opening, until) = &mut self.stage {
+            let Ok(opened) = tokio::time::timeout_at(*until, opening).await else {
                 return Err(nowhere(ASKED));
             };
             self.opened(opened).map_err(TypistError::Unavailable)?;
@@ -137,7 +164,7 @@ impl Life {
             Stage::Open(desk) => {
                 let applied = desk.apply(edit).await;
                 if let Err(TypistError::Lost { .. }) = applied {
-                    self.stage = Stage::Absent;
+                    self.close().await;
                 }
                 applied
             }
@@ -146,16 +173,17 @@ impl Life {
     }
 }
 
-async fn open(connection: Connection, token: Option<String>) -> Result<Desk, Refusal> {
-    let session = match Session::open(connection.clone(), token.as_deref()).await {
+async fn open(connection: Connection, number: usize, token: Option<String>) -> Opened {
+    let name = format!("swictation_{number}");
+    let (session, clipboard) = match Session::open(connection.clone(), &name, token.as_deref()).await {
         // A token of another desktop, or of one that was set up anew.
         Err(Refusal::Failed(why)) if token.is_some() => {
             tracing::info!("{why}; it is asked again, without the leave it gave before");
-            Session::open(connection, None).await?
+            Session::open(connection, &format!("{name}_asked"), None).await?
         }
         opened => opened?,
     };
-    Desk::open(session).await.map_err(Refusal::Failed)
+    Desk::open(session, clipboard).await.map(Box::new).map_err(Refusal::Failed)
 }
 
 fn nowhere(reason: &str) -> TypistError {

@@ -9,9 +9,11 @@
 //! the clipboard, that the session is over. So all this lives on a thread of its own
 //! ([`life`]), asleep until one of them or the typist has something.
 
+mod clipboard;
 mod desk;
 mod ei;
 mod life;
+mod selection;
 mod session;
 mod token;
 

@@ -48,9 +48,6 @@ pub(super) enum Refusal {
 pub(super) struct Session {
     connection: Connection,
     handle: OwnedObjectPath,
-    closed: MessageStream,
-    /// The session has the clipboard, too.
-    pub(super) clipboard: bool,
     /// What saves the next question.
     pub(super) token: Option<String>,
 }
@@ -102,20 +99,28 @@ async fn property(connection: &Connection, name: &str) -> Result<u32, String> {
 
 impl Session {
     /// Opens a session that may type and, where the portal has that, paste. Waits for the
-    /// person as long as it takes, unless the token spares the question.
-    pub(super) async fn open(connection: Connection, token: Option<&str>) -> Result<Self, Refusal> {
-        let options = Options::from([("session_handle_token", "swictation".into())]);
+    /// person as long as it takes, unless the token spares the question. No other session
+    /// of this connection may have had the name.
+    ///
+    /// The second value is what the portal tells about the clipboard, from the beginning on;
+    /// none where it lends none.
+    pub(super) async fn open(
+        connection: Connection,
+        name: &str,
+        token: Option<&str>,
+    ) -> Result<(Self, Option<MessageStream>), Refusal> {
+        let options = Options::from([("session_handle_token", name.into())]);
         let created = request(&connection, "CreateSession", None, None, options).await?;
         let handle = created.get("session_handle").and_then(|handle| String::try_from(handle.clone()).ok());
         let handle = handle.and_then(|handle| OwnedObjectPath::try_from(handle).ok());
         let handle = handle.ok_or_else(|| Refusal::Failed("the portal's session has no name".into()))?;
-        let about = format!("member='Closed',path='{handle}'");
-        let closed = signals(&connection, SESSION, &about).await.map_err(failed)?;
         let mut options = Options::from([("types", KEYBOARD.into()), ("persist_mode", UNTIL_REVOKED.into())]);
         if let Some(token) = token {
             options.insert("restore_token", token.into());
         }
         request(&connection, "SelectDevices", Some(&handle), None, options).await?;
+        let from_portal = "sender='org.freedesktop.portal.Desktop'";
+        let told = signals(&connection, CLIPBOARD, from_portal).await.map_err(failed)?;
         // A portal without the interface has none to lend.
         let (to, body) = (Some(PORTAL), (&handle, Options::new()));
         let lent = connection.call_method(to, OBJECT, Some(CLIPBOARD), "RequestClipboard", &body);
@@ -128,8 +133,8 @@ impl Session {
             return Err(Refusal::Denied);
         }
         let token = started.get("restore_token").and_then(|token| String::try_from(token.clone()).ok());
-        let clipboard = lent && is("clipboard_enabled");
-        Ok(Self { connection, handle, closed, clipboard, token })
+        let told = (lent && is("clipboard_enabled")).then_some(told);
+        Ok((Self { connection, handle, token }, told))
     }
 
     /// A socket to the compositor that speaks the EI protocol.
@@ -151,21 +156,47 @@ impl Session {
         }
     }
 
+    /// Which of several layouts is active, as far as the desktop tells.
+    pub(super) async fn group(&self) -> Option<u32> {
+        let sources = || self.setting("sources");
+        match self.setting("mru-sources").await {
+            // GNOME has the newest first; before the first change there is none.
+            Some(newest) => {
+                let newest = newest.into_iter().next()?;
+                sources().await?.iter().position(|source| *source == newest)?.try_into().ok()
+            }
+            None => {
+                let (to, interface) = (Some("org.kde.keyboard"), Some("org.kde.KeyboardLayouts"));
+                let asked = self.connection.call_method(to, "/Layouts", interface, "getLayout", &());
+                let answer = tokio::time::timeout(ANSWER, asked).await.ok()?.ok()?;
+                answer.body().deserialize().ok()
+            }
+        }
+    }
+
+    /// A list of GNOME's keyboard layouts, as kinds and names; none on other desktops.
+    async fn setting(&self, name: &str) -> Option<Vec<(String, String)>> {
+        let body = ("org.gnome.desktop.input-sources", name);
+        let answer = self.call("org.freedesktop.portal.Settings", "ReadOne", &body).await.ok()?;
+        let value: OwnedVariant = answer.body().deserialize().ok()?;
+        Vec::try_from(value).ok()
+    }
+
     /// The name of the session, for calls about it.
     pub(super) fn handle(&self) -> &ObjectPath<'_> {
         &self.handle
     }
 
-    /// What the portal tells about clipboards.
-    pub(super) async fn clipboard_signals(&self) -> Result<MessageStream, String> {
-        signals(&self.connection, CLIPBOARD, "sender='org.freedesktop.portal.Desktop'")
-            .await
-            .map_err(|e| e.to_string())
+    /// Ends the session, if the desktop has not done so.
+    pub(super) async fn close(&self) {
+        let closed = self.connection.call_method(Some(PORTAL), &self.handle, Some(SESSION), "Close", &());
+        let _ = tokio::time::timeout(ANSWER, closed).await;
     }
 
-    /// Returns when the desktop has ended the session.
-    pub(super) async fn closed(&mut self) {
-        next(&mut self.closed).await;
+    /// What tells that the desktop has ended the session.
+    pub(super) async fn closed(&self) -> Result<MessageStream, String> {
+        let about = format!("member='Closed',path='{}'", self.handle);
+        signals(&self.connection, SESSION, &about).await.map_err(|e| e.to_string())
     }
 }
 
