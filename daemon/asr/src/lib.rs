@@ -7,6 +7,7 @@
 //! Only [`graph`] knows ONNX Runtime.
 
 pub mod aed;
+mod boost;
 pub mod buffered;
 pub mod cache_aware;
 pub mod decoder;

@@ -11,6 +11,7 @@ pub mod config;
 pub mod edit;
 pub mod endpoint;
 pub mod engine;
+pub mod hotwords;
 pub mod hypothesis;
 pub mod journal;
 pub mod metrics;
