@@ -16,11 +16,11 @@ mod spelling;
 
 pub(crate) use spelling::Pieces;
 
-use crate::AsrError;
 use crate::decoder::best;
+use crate::{AsrError, state};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
-use swictation_core::hotwords::{Hotword, digest};
+use swictation_core::hotwords::{Hotword, Used, digest};
 
 /// What a token of a phrase of weight 1 is worth, in natural logarithms. Measured:
 /// docs/measurements/2026-11-21-hotwords.md.
@@ -29,8 +29,7 @@ const BONUS: f32 = 1.5;
 /// A tree of phrases; empty without any, and then every score is left as it is.
 pub(crate) struct Boost {
     nodes: Vec<Node>,
-    digest: u64,
-    phrases: u32,
+    used: Used,
 }
 
 /// What was said of a phrase, from its beginning.
@@ -53,7 +52,7 @@ pub(crate) struct Walk(u32);
 
 impl Default for Boost {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()], digest: 0, phrases: 0 }
+        Self { nodes: vec![Node::default()], used: Used::default() }
     }
 }
 
@@ -73,11 +72,11 @@ impl Boost {
             let of = hotwords.len();
             tracing::warn!("{without} of {of} hotwords have letters that the model does not know: left out");
         }
-        Self { digest: digest(hotwords), phrases, ..Self::of(&spelled) }
+        Self { used: Used { phrases, digest: digest(hotwords) }, ..Self::of(&spelled) }
     }
 
     /// The tree of phrases in tokens, each with the bonus of a token.
-    fn of(phrases: &[(Vec<u32>, f32)]) -> Self {
+    pub(crate) fn of(phrases: &[(Vec<u32>, f32)]) -> Self {
         let mut new = Self::default();
         for (tokens, bonus) in phrases.iter().filter(|(tokens, _)| !tokens.is_empty()) {
             let mut at = 0;
@@ -124,19 +123,23 @@ impl Boost {
         self.nodes.len() == 1
     }
 
-    /// How many hotwords it holds, in whatever spellings.
-    pub(crate) fn phrases(&self) -> u32 {
-        self.phrases
+    /// How many hotwords it holds, in whatever spellings, and of which list.
+    pub(crate) fn used(&self) -> Used {
+        self.used
     }
 
-    /// The number of the list that this was made of, see [`digest`].
+    /// The number of the list that this was made of.
     pub(crate) fn digest(&self) -> u64 {
-        self.digest
+        self.used.digest
     }
 
-    /// Whether `walk` is a place in this tree.
-    pub(crate) fn has(&self, walk: Walk) -> bool {
-        (walk.0 as usize) < self.nodes.len()
+    /// Refuses to go on at `walk`, unless that is a place in a tree of the same list.
+    ///
+    /// # Errors
+    /// `Checkpoint` with what does not fit.
+    pub(crate) fn expect(&self, digest: u64, walk: Walk) -> Result<(), AsrError> {
+        let fits = digest == self.used.digest && (walk.0 as usize) < self.nodes.len();
+        state::expect(fits, "the list of hotwords")
     }
 
     /// Where a decoder is after `token`.

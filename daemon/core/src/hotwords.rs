@@ -75,12 +75,21 @@ pub fn parse(text: &str) -> Result<Vec<Hotword>, ConfigError> {
 fn weighted(line: &str) -> Result<(&str, f32), String> {
     if let Some((phrase, weight)) = line.rsplit_once('\t') {
         let number = weight.trim().parse();
-        return number.map(|weight| (phrase, weight)).map_err(|_| {
-            "what stands behind the tab is no weight: it takes a number, such as 2".to_owned()
-        });
+        return number
+            .map(|weight| (phrase, weight))
+            .map_err(|_| "what stands behind the tab is no weight: it takes a number, such as 2".to_owned());
     }
     let number = |(phrase, weight): (_, &str)| Some((phrase, weight.trim().parse().ok()?));
     Ok(line.rsplit_once(':').and_then(number).unwrap_or((line, 1.0)))
+}
+
+/// What a recognizer expects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// Phrases that the model can write.
+    pub phrases: u32,
+    /// The [`digest`] of the list.
+    pub digest: u64,
 }
 
 /// A number that two lists share only if they are the same, but for a chance of one in

@@ -79,9 +79,9 @@ impl<'a> Pieces<'a> {
         let mut rest = word;
         while let Some(letter) = rest.chars().next() {
             let ends = rest.char_indices().map(|(at, letter)| at + letter.len_utf8());
-            let pieces =
+            let mut pieces =
                 ends.filter_map(|end| self.ids.get(&rest.as_bytes()[..end]).map(|id| (end, *id)));
-            let end = match pieces.last() {
+            let end = match pieces.next_back() {
                 Some((end, id)) => {
                     tokens.push(id);
                     end

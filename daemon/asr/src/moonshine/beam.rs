@@ -17,9 +17,17 @@ pub(super) const WIDTH: usize = 4;
 /// A rival that is this much behind the best, in natural logarithms, is dropped.
 const BEHIND: f32 = 2.0;
 
-/// The [`WIDTH`] most probable tokens that may follow, best first, and the
-/// decoder's state that they follow on.
-pub(super) type Ahead<S> = (Vec<Token>, S);
+/// A token that may follow, and what it adds to the score of a sequence: the logarithm
+/// of its probability, and what hotwords lend it or it has to give back.
+#[derive(Clone, Copy)]
+pub(super) struct Ranked {
+    pub(super) token: Token,
+    pub(super) score: f32,
+}
+
+/// The [`WIDTH`] best tokens that may follow, best first, and the decoder's state that
+/// they follow on.
+pub(super) type Ahead<S> = (Vec<Ranked>, S);
 
 struct Rival<S> {
     found: Vec<Token>,
@@ -45,13 +53,14 @@ pub(super) fn search<S>(
         let mut longer: Vec<(f32, &Rival<S>, Token)> = Vec::new();
         for rival in &rivals {
             let tokens = rival.ahead.0.iter().take(WIDTH);
-            longer.extend(tokens.map(|token| (rival.score + token.probability.ln(), rival, *token)));
+            longer.extend(tokens.map(|next| (rival.score + next.score, rival, next.token)));
         }
         longer.sort_by(|a, b| b.0.total_cmp(&a.0));
         let leading = longer.first().map_or(bar, |(score, ..)| *score);
         let mut kept = Vec::with_capacity(WIDTH);
         for (score, rival, token) in longer.into_iter().take(WIDTH) {
-            // Scores only fall: what is behind a complete sequence stays behind.
+            // Scores only fall, but for what a hotword lends: what is behind a complete
+            // sequence stays behind, or would have to be held by hope alone.
             if score < leading - BEHIND || score <= bar {
                 break;
             }
@@ -81,9 +90,11 @@ mod tests {
         after: impl Fn(&[u32]) -> Vec<(u32, f32)>,
     ) -> Vec<u32> {
         let ahead = |said: Vec<u32>| {
-            let tokens =
-                after(&said).into_iter().map(|(id, probability)| Token { id, probability }).collect();
-            (tokens, said)
+            let ranked = |(id, probability): (u32, f32)| Ranked {
+                token: Token { id, probability },
+                score: probability.ln(),
+            };
+            (after(&said).into_iter().map(ranked).collect(), said)
         };
         let found = search(ahead(Vec::new()), limit, accept, |said: &Vec<u32>, token| {
             Ok(ahead([said.as_slice(), &[token.id]].concat()))
