@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use swictation_asr::manifest::Manifest;
 use swictation_asr::vocab::Vocabulary;
 use swictation_core::config::Config;
+use swictation_core::hotwords;
 use swictation_core::journal::{Recovered, frame};
 use swictation_core::wire::{FromWorker, ToWorker, read_frame, write_frame};
 use swictation_daemon::audio::resample::Converter;
@@ -88,10 +89,10 @@ pub fn catalogue(bytes: &[u8]) {
     }
 }
 
-/// `config.toml`.
+/// `config.toml`, and `hotwords.txt`.
 pub fn config(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
-    if let Err(error) = Config::parse(text) {
+    for error in [Config::parse(text).err(), hotwords::parse(text).err()].into_iter().flatten() {
         assert!(error.line >= 1 && error.line <= text.split('\n').count().max(1), "{error}");
     }
 }

@@ -267,7 +267,7 @@ impl Graphs {
     fn ahead(&self, logits: &Value, walk: Walk) -> Result<Vec<Ranked>, AsrError> {
         let all = logits.floats()?;
         let row = self.row(&all, 0)?;
-        let plain = |token: Token| Ranked { token, score: token.probability.ln() };
+        let plain = |token: Token| Ranked { token, score: token.probability.ln(), lent: 0.0 };
         if self.boost.is_empty() {
             return Ok(top(row, beam::WIDTH)?.into_iter().map(plain).collect());
         }
@@ -276,8 +276,12 @@ impl Graphs {
         // What the favours and the debt make of a sequence adds up over its tokens only
         // beside the model's own probabilities, which sum to one without them.
         let sum = log_sum(row);
-        let score = |token: &Token| favoured[token.id as usize] - sum - self.boost.debt(walk);
-        Ok(tokens.into_iter().map(|token| Ranked { token, score: score(&token) }).collect())
+        let ranked = |token: Token| Ranked {
+            token,
+            score: favoured[token.id as usize] - sum - self.boost.debt(walk),
+            lent: self.boost.debt(self.boost.advance(walk, token.id)),
+        };
+        Ok(tokens.into_iter().map(ranked).collect())
     }
 
     /// Row `row` of the logits.
