@@ -28,6 +28,8 @@ mod dictation;
 mod families;
 // Models under other names and in other layouts say what they said before.
 mod import;
+// Names from a file are heard, and a saved file is taken over.
+mod hotwords;
 // A daemon that nobody needs takes no time and little memory.
 mod idle;
 // What could not be typed is kept, offered and copied, and a cancel takes back.

@@ -1,14 +1,16 @@
 //! Where things are: the configuration file, the models, the worker program.
 //!
 //! Paths follow the XDG base directories. Parsing is the core's; this module
-//! finds, reads and watches. A watch is a thread that sleeps in inotify until
-//! the file's folder changes, so an idle daemon is not woken.
+//! finds and reads, and [`watch`] tells when it is worth while again.
 
-use inotify::{Inotify, WatchMask};
-use std::ffi::OsStr;
-use std::io::Write;
+mod watch;
+
+pub use watch::watch;
+
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use swictation_core::config::{Config, OwnPack};
+use swictation_core::hotwords::{self, Hotword};
 
 /// `$VARIABLE`, or `fallback` below the home folder.
 fn base(variable: &str, fallback: &str) -> PathBuf {
@@ -41,11 +43,42 @@ pub fn read_config(file: &Path) -> Result<Config, String> {
     match std::fs::read_to_string(file) {
         Ok(text) => Config::parse_with(&text, &|language| own_pack(file, language))
             .map_err(|e| format!("{}, {e}", file.display())),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && file == config_file() => {
+        Err(e) if e.kind() == ErrorKind::NotFound && file == config_file() => {
             Config::parse_with("", &|language| own_pack(file, language))
                 .map_err(|e| format!("{}, {e}", file.display()))
         }
         Err(e) => Err(format!("{}: cannot be read: {e}", file.display())),
+    }
+    .and_then(|config| {
+        let expected = read_hotwords(file, &config.hotwords)?;
+        Ok(Config { expected, ..config })
+    })
+}
+
+/// Where the hotwords are that the configuration `file` names.
+fn hotwords_file(file: &Path, name: &str) -> PathBuf {
+    match name.strip_prefix("~/") {
+        Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
+        None => file.with_file_name(name),
+    }
+}
+
+/// Reads the hotwords of a configuration; a missing file at the default place means none.
+fn read_hotwords(file: &Path, name: &str) -> Result<Vec<Hotword>, String> {
+    let path = hotwords_file(file, name);
+    let fail = |why: &dyn std::fmt::Display| format!("{}: cannot be read: {why}", path.display());
+    let text = std::fs::metadata(&path).and_then(|about| match about.is_file() {
+        // What is neither would be waited for, or read without end.
+        false => Err(std::io::Error::other("it is no regular file")),
+        true if about.len() > hotwords::MOST_BYTES => {
+            Err(std::io::Error::other(format!("it has more than {} bytes", hotwords::MOST_BYTES)))
+        }
+        true => std::fs::read_to_string(&path),
+    });
+    match text {
+        Ok(text) => hotwords::parse(&text).map_err(|e| format!("{}, {e}", path.display())),
+        Err(e) if e.kind() == ErrorKind::NotFound && name == Config::default().hotwords => Ok(Vec::new()),
+        Err(e) => Err(fail(&e)),
     }
 }
 
@@ -113,7 +146,7 @@ pub fn choose_model(file: &Path, name: &str) -> Result<(), String> {
     let fail = |what: &str, e: &dyn std::fmt::Display| format!("{}: {what}: {e}", file.display());
     let text = match std::fs::read_to_string(&file) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
         Err(e) => return Err(fail("cannot be read", &e)),
     };
     let edited = with_model(&text, name).map_err(|e| fail("cannot be edited", &e))?;
@@ -163,45 +196,6 @@ pub fn worker_program() -> PathBuf {
     let name = "swictation-worker";
     let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(name)));
     beside.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from(name))
-}
-
-/// Calls `on_change` whenever the configuration in `file`, or a language pack beside it,
-/// may have changed, from a thread of its own.
-///
-/// The folders are watched and not the files: editors replace files, and a file may not
-/// exist yet. Where there is no folder of packs yet, it is watched from the next start.
-///
-/// # Errors
-/// What the system said; without a watch changes count from the next start.
-pub fn watch(file: &Path, on_change: impl Fn() + Send + 'static) -> std::io::Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("/")).to_path_buf();
-    let name = file.file_name().unwrap_or(OsStr::new("")).to_os_string();
-    if !folder.exists() {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-    }
-    let mut inotify = Inotify::init()?;
-    let mask = WatchMask::CLOSE_WRITE | WatchMask::MOVED_TO | WatchMask::MOVED_FROM | WatchMask::DELETE;
-    let watched = inotify.watches().add(&folder, mask)?;
-    // None is needed, and what is wrong with it is said when a pack is read.
-    let _ = inotify.watches().add(languages(file), mask);
-    std::thread::Builder::new().name("config-watch".into()).spawn(move || {
-        let mut buffer = [0u8; 4096];
-        loop {
-            match inotify.read_events_blocking(&mut buffer) {
-                Ok(mut events) => {
-                    if events.any(|event| event.wd != watched || event.name == Some(&name)) {
-                        on_change();
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!("{} is no longer watched: {error}", folder.display());
-                    return;
-                }
-            }
-        }
-    })?;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -263,6 +257,28 @@ mod tests {
         let why = choose_model(&file, "b").unwrap_err();
         assert!(why.contains("config.toml") && why.contains("cannot be edited"), "{why}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "model = \n");
+    }
+
+    #[test]
+    fn hotwords_lie_beside_the_configuration_and_need_not_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        let phrases = || {
+            let config = read_config(&file)?;
+            Ok::<_, String>(config.expected.into_iter().map(|word| word.phrase).collect::<Vec<_>>())
+        };
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(phrases(), Ok(Vec::new()));
+        std::fs::write(folder.path().join("hotwords.txt"), "Swictation\n").unwrap();
+        assert_eq!(phrases(), Ok(vec!["Swictation".to_owned()]));
+        std::fs::write(folder.path().join("hotwords.txt"), "Swictation\nAnna: 99\n").unwrap();
+        let why = phrases().unwrap_err();
+        assert!(why.contains("hotwords.txt, line 2: ") && why.contains("0.1 to 10"), "{why}");
+        std::fs::write(&file, "hotwords = \"names/mine.txt\"").unwrap();
+        let why = phrases().unwrap_err();
+        assert!(why.contains("names/mine.txt: cannot be read"), "a file that is named must be there: {why}");
+        std::fs::create_dir_all(folder.path().join("names/mine.txt")).unwrap();
+        assert!(phrases().unwrap_err().contains("no regular file"));
     }
 
     #[test]

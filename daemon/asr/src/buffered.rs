@@ -6,6 +6,7 @@
 //! is what a word is behind the audio, and nothing said is ever taken back. The
 //! cost of a step is that of the window, however long somebody speaks.
 
+use crate::boost::Boost;
 use crate::decoder::{Ctc, Decoder, Rnnt, Token};
 use crate::encoder::{Encoded, OfflineEncoder, expect_pieces};
 use crate::features::{HOP, Parts, Ring, View};
@@ -76,19 +77,24 @@ pub fn load(
     let path = manifest.file(dir, "encoder")?;
     let encoder = OfflineEncoder::open(runtime, &path, device, &features, buffered.subsampling as usize)?;
     expect_pieces(encoder.graph(), &vocabulary)?;
-    let transducer = |durations: &[u32]| -> Result<Box<dyn Decoder>, AsrError> {
+    let boost = Boost::new(&settings.hotwords, &vocabulary.pieces());
+    let hotwords = boost.used();
+    let transducer = |durations: &[u32], boost: Boost| -> Result<Box<dyn Decoder>, AsrError> {
         let encoded = encoder.encoded();
-        Ok(Box::new(Rnnt::load(runtime, dir, manifest, device, encoded, &vocabulary, durations)?))
+        let mut rnnt = Rnnt::load(runtime, dir, manifest, device, encoded, &vocabulary, durations)?;
+        rnnt.favour(boost);
+        Ok(Box::new(rnnt))
     };
     let decoder: Box<dyn Decoder> = match manifest.family {
         Family::BufferedCtc => {
             vocabulary.expect_width(encoder.classes()?, encoder.graph().path())?;
-            Box::new(Ctc::new(vocabulary.blank()))
+            Box::new(Ctc::new(vocabulary.blank(), boost))
         }
-        Family::BufferedRnnt => transducer(&[])?,
+        Family::BufferedRnnt => transducer(&[], boost)?,
         Family::BufferedTdt => {
             let durations = manifest.durations.as_deref().filter(|durations| !durations.is_empty());
-            transducer(durations.ok_or_else(|| missing("a line durations = [0, 1, 2, 3, 4]"))?)?
+            let durations = durations.ok_or_else(|| missing("a line durations = [0, 1, 2, 3, 4]"))?;
+            transducer(durations, boost)?
         }
         other => return Err(fail(format!("family {} hears no window", other.as_str()))),
     };
@@ -103,6 +109,7 @@ pub fn load(
         latency_ms: Some(milliseconds(parts.chunk + parts.right)),
         wait_k: settings.wait_k,
         unbounded: true,
+        hotwords,
         runtime: runtime.version().to_owned(),
         graphs: read_back(&graphs, manifest)?,
     };

@@ -10,6 +10,7 @@
 
 mod setting;
 
+use crate::boost::Boost;
 use crate::decoder::{Ctc, Decoder, Rnnt, Token};
 use crate::encoder::{CacheAwareEncoder, expect_pieces};
 use crate::features::{HOP, LogMel, Taken};
@@ -92,14 +93,17 @@ impl CacheAware {
         let ends = manifest.end_of_utterance.as_ref().map_or(&[][..], |table| &table.pieces);
         let ends = ends.iter().map(|piece| vocabulary.token(piece)).collect::<Result<Vec<_>, _>>()?;
         let reset = manifest.end_of_utterance.as_ref().is_some_and(|table| table.reset_decoder);
+        let boost = Boost::new(&settings.hotwords, &vocabulary.pieces());
+        let hotwords = boost.used();
         let decoder: Box<dyn Decoder> = match manifest.family {
             Family::CacheAwareCtc => {
                 vocabulary.expect_width(encoder.classes()?, encoder.graph().path())?;
-                Box::new(Ctc::new(vocabulary.blank()))
+                Box::new(Ctc::new(vocabulary.blank(), boost))
             }
             Family::CacheAwareRnnt => {
                 let encoded = encoder.encoded();
                 let mut rnnt = Rnnt::load(runtime, dir, manifest, device, encoded, &vocabulary, &[])?;
+                rnnt.favour(boost);
                 rnnt.reset_behind(if reset { &ends } else { &[] });
                 Box::new(rnnt)
             }
@@ -116,6 +120,7 @@ impl CacheAware {
             latency_ms: Some(streaming.chunk_ms()),
             wait_k: None,
             unbounded: true,
+            hotwords,
             runtime: runtime.version().to_owned(),
             graphs: read_back(&graphs, manifest)?,
         };

@@ -7,6 +7,7 @@
 //! Only [`graph`] knows ONNX Runtime.
 
 pub mod aed;
+mod boost;
 pub mod buffered;
 pub mod cache_aware;
 pub mod decoder;
@@ -30,6 +31,7 @@ use crate::cache_aware::CacheAware;
 use crate::hold::Held;
 use crate::manifest::{Family, Manifest};
 use std::path::{Path, PathBuf};
+use swictation_core::hotwords::Hotword;
 use swictation_core::policy::Policy;
 use swictation_core::wire::EngineInfo;
 use swictation_core::{SamplePos, Word};
@@ -83,6 +85,8 @@ pub struct Settings {
     pub latency_ms: Option<u32>,
     /// When words are committed.
     pub policy: Option<Policy>,
+    /// Names and terms to expect.
+    pub hotwords: Vec<Hotword>,
 }
 
 impl Settings {

@@ -6,6 +6,7 @@
 //! frozen as soon as the next one begins; only the newest may still get a piece.
 //! Pieces in angle brackets steer the model and are never typed.
 
+use crate::boost::Pieces;
 use crate::decoder::Token;
 use crate::{AsrError, Belief, files, state};
 use serde::{Deserialize, Serialize};
@@ -124,6 +125,12 @@ impl Vocabulary {
             graph.display()
         );
         Err(AsrError::Model { file: self.file.clone(), reason })
+    }
+
+    /// The pieces that stand for text, with their tokens.
+    pub(crate) fn pieces(&self) -> Pieces<'_> {
+        let all = (0..).zip(&self.pieces).filter(|(_, piece)| !is_special(piece));
+        Pieces::new(all.map(|(id, piece)| (id, piece.as_bytes())))
     }
 
     fn piece(&self, id: u32) -> &str {

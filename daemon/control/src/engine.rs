@@ -71,6 +71,8 @@ pub struct Engine {
     /// The chunk of a step and what is heard behind it, in milliseconds; 0 where no
     /// setting fixes it.
     pub latency_ms: u32,
+    /// How many hotwords it expects; those that it cannot write are not counted.
+    pub hotwords: u32,
     /// The folder that the model was loaded from.
     pub folder: String,
 }
@@ -91,6 +93,7 @@ impl Engine {
             ("context_seconds", Variant::from(self.context_seconds)),
             ("chunk_ms", Variant::from(self.chunk_ms)),
             ("latency_ms", Variant::from(self.latency_ms)),
+            ("hotwords", Variant::from(self.hotwords)),
             ("folder", text(&self.folder)),
         ])
     }
@@ -111,6 +114,7 @@ impl Engine {
             context_seconds: read(dict, "context_seconds").unwrap_or_default(),
             chunk_ms: read(dict, "chunk_ms").unwrap_or_default(),
             latency_ms: read(dict, "latency_ms").unwrap_or_default(),
+            hotwords: read(dict, "hotwords").unwrap_or_default(),
             folder: text("folder"),
         }
     }
@@ -145,6 +149,7 @@ mod tests {
             context_seconds: 5.6,
             chunk_ms: 80,
             latency_ms: 160,
+            hotwords: 12,
             folder: "/models/a".into(),
         };
         assert_eq!(Engine::from_dict(&owned(engine.to_dict())), engine);

@@ -95,8 +95,8 @@ impl Status {
     }
 
     fn engine_line(&self) -> String {
-        let Engine { state, model, provider, precision, weights, on_cpu, chunk_ms, latency_ms, .. } =
-            &self.engine;
+        let Engine { state, model, provider, precision, weights, on_cpu, .. } = &self.engine;
+        let Engine { chunk_ms, latency_ms, hotwords, .. } = &self.engine;
         if *state != EngineState::Ready {
             return format!("{} {model}", state.as_str()).trim_end().to_owned();
         }
@@ -112,6 +112,9 @@ impl Status {
         }
         if *latency_ms > 0 {
             line.push_str(&format!(", latency {latency_ms} ms"));
+        }
+        if *hotwords > 0 {
+            line.push_str(&format!(", {hotwords} hotwords"));
         }
         line
     }

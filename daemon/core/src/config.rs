@@ -8,6 +8,7 @@
 
 mod text;
 
+use crate::hotwords::Hotword;
 use crate::policy::Policy;
 use crate::session::Taste;
 use crate::text::{Command, Rules};
@@ -33,6 +34,7 @@ struct ConfigFile {
     wait_k: Option<i64>,
     latency_ms: Option<i64>,
     policy: Option<Policy>,
+    hotwords: Option<String>,
     microphone: Option<String>,
     stop_tail_ms: Option<i64>,
     typist: Option<String>,
@@ -106,6 +108,10 @@ pub struct Config {
     pub latency_ms: Option<u32>,
     /// When a word is committed; `None`: what suits the model.
     pub policy: Option<Policy>,
+    /// The file with the hotwords, by its path from the configuration's folder.
+    pub hotwords: String,
+    /// What stands in it; whoever reads the configuration reads that, too.
+    pub expected: Vec<Hotword>,
     /// `default` or a part of a microphone's name.
     pub microphone: String,
     /// How long the microphone stays open after the stop, in milliseconds.
@@ -145,6 +151,8 @@ impl Default for Config {
             wait_k: None,
             latency_ms: None,
             policy: None,
+            hotwords: "hotwords.txt".to_owned(),
+            expected: Vec::new(),
             microphone: "default".to_owned(),
             stop_tail_ms: 200,
             typist: "auto".to_owned(),
@@ -228,6 +236,7 @@ impl Config {
             trailing_space: next.trailing_space,
             unload_seconds: next.unload_seconds,
             keep_skipped: next.keep_skipped,
+            hotwords: next.hotwords.clone(),
             recovery: next.recovery,
             cancel_erases: next.cancel_erases,
             language: next.language.clone(),
@@ -287,6 +296,8 @@ impl ConfigFile {
             wait_k: number("wait_k", self.wait_k, 0, 20)?,
             latency_ms: number("latency_ms", self.latency_ms, 40, 30_000)?,
             policy: self.policy,
+            hotwords: named("hotwords", self.hotwords, defaults.hotwords)?,
+            expected: Vec::new(),
             microphone: named("microphone", self.microphone, defaults.microphone)?,
             stop_tail_ms: number("stop_tail_ms", self.stop_tail_ms, 0, 2000)?
                 .unwrap_or(defaults.stop_tail_ms),
@@ -368,6 +379,7 @@ mod tests {
             ("threads = 65\n", ["threads", "0 to 64"]),
             ("gpu_memory_mb = -1\n", ["gpu_memory_mb = -1", "0 to 1048576"]),
             ("model = \"\"\n", ["model", "empty"]),
+            ("hotwords = \"\"\n", ["hotwords", "empty"]),
             ("trailing_space = 1\n", ["line 1", "trailing_space"]),
             ("recovery = \"tape\"\n", ["line 1", "`memory`"]),
             ("wait_k = 1\nwait_k = 2\n", ["line 2", "wait_k"]),
@@ -395,6 +407,9 @@ mod tests {
             assert!(Config::default().needs_other_worker(&set(text)), "{text}");
         }
         assert!(!Config::default().needs_other_worker(&set("stop_tail_ms = 300")));
+        let expected = crate::hotwords::parse("Swictation").unwrap();
+        assert!(Config::default().needs_other_worker(&Config { expected, ..Config::default() }));
+        assert!(!Config::default().needs_other_worker(&set("hotwords = \"names.txt\"")), "it says the same");
     }
 
     #[test]

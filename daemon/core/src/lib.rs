@@ -10,6 +10,7 @@ pub mod config;
 pub mod edit;
 pub mod endpoint;
 pub mod engine;
+pub mod hotwords;
 pub mod hypothesis;
 pub mod journal;
 pub mod metrics;

@@ -7,6 +7,7 @@
 //! told from a current one. Nothing here knows what a process is.
 
 pub use crate::engine::GraphInfo;
+use crate::hotwords::{Hotword, Used};
 use crate::hypothesis::{DictationId, Hypothesis, UtteranceId};
 use crate::time::SamplePos;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -14,8 +15,8 @@ use std::io::{self, Read, Write};
 
 /// The protocol version; both sides must have the same.
 /// 1: the first. 2: [`EngineInfo`] tells the latency, the runtime, and of each graph.
-/// 3: [`Checkpoint`], and [`FaultKind::Memory`].
-pub const VERSION: u32 = 3;
+/// 3: [`Checkpoint`], and [`FaultKind::Memory`]. 4: [`Expect`].
+pub const VERSION: u32 = 4;
 
 /// What to tell a person whose worker speaks `version`, another than [`VERSION`].
 pub fn other_version(version: u32) -> String {
@@ -61,6 +62,12 @@ pub enum ToWorker {
     /// Drop the current dictation; nothing more is said about it.
     Forget,
 }
+
+/// Hotwords for a worker's whole life: the first frame to one that was started with
+/// `--hotwords`, which waits for it before it loads, and to no other. They go this way
+/// because a command line can be read by everybody on the machine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Expect(pub Vec<Hotword>);
 
 /// From the worker to the daemon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,6 +173,8 @@ pub struct EngineInfo {
     pub wait_k: Option<u32>,
     /// The recognizer streams without bound: it never ends an utterance by itself.
     pub unbounded: bool,
+    /// The hotwords that are expected; another list gives other words.
+    pub hotwords: Used,
     /// The version of ONNX Runtime.
     pub runtime: String,
     /// What was read back of each graph.
@@ -293,6 +302,7 @@ mod tests {
         fn garbage_never_panics(bytes: Vec<u8>) {
             let _ = read_frame::<FromWorker>(&mut &bytes[..]);
             let _ = read_frame::<ToWorker>(&mut &bytes[..]);
+            let _ = read_frame::<Expect>(&mut &bytes[..]);
         }
     }
 }

@@ -91,7 +91,12 @@ pub fn engine(info: &EngineInfo) -> Finding {
         }
         seen => format!("{precision}; of its weights {}", shares(&seen)),
     };
-    info.graphs.iter().map(graph).fold(Finding::works("recognizer", loaded).and(weights), Finding::and)
+    let found =
+        info.graphs.iter().map(graph).fold(Finding::works("recognizer", loaded).and(weights), Finding::and);
+    match info.hotwords.phrases {
+        0 => found,
+        phrases => found.and(format!("it expects {phrases} hotwords")),
+    }
 }
 
 /// Where the operators of a graph are; on a GPU those that it left to the processor, by name.

@@ -77,6 +77,7 @@ fn shown(engine: &session::Engine, recipe: &Recipe) -> Engine {
             context_seconds: f64::from(info.context_seconds),
             chunk_ms: info.chunk_ms,
             latency_ms: info.latency_ms.unwrap_or(0),
+            hotwords: info.hotwords.phrases,
             folder: recipe.model.display().to_string(),
         },
     }

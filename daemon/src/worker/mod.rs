@@ -16,9 +16,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use swictation_core::config::Config;
+use swictation_core::hotwords::Hotword;
 use swictation_core::policy::Policy;
 use swictation_core::supervise::Ending;
-use swictation_core::wire::{FaultKind, FromWorker, ToWorker, WireError, read_frame, write_frame};
+use swictation_core::wire::{Expect, FaultKind, FromWorker, ToWorker, WireError, read_frame, write_frame};
 
 /// How long a child that closed its end may take to exit by itself.
 const GRACE: Duration = Duration::from_secs(1);
@@ -53,6 +54,7 @@ pub struct Recipe {
     wait_k: Option<u32>,
     latency_ms: Option<u32>,
     policy: Option<Policy>,
+    hotwords: Vec<Hotword>,
 }
 
 impl Recipe {
@@ -75,6 +77,7 @@ impl Recipe {
             wait_k,
             latency_ms,
             policy,
+            hotwords: config.expected.clone(),
         }
     }
 
@@ -113,6 +116,7 @@ impl Recipe {
         command.args(["--gpu-memory-mb", &self.gpu_memory_mb.to_string()]);
         let flags = [
             ("--steps", self.steps),
+            ("--hotwords", !self.hotwords.is_empty()),
             ("--tf32", self.tf32),
             ("--cuda-graph", self.cuda_graph),
             ("--no-sandbox", !self.sandbox),
@@ -169,10 +173,11 @@ impl Worker {
         };
         let child = Arc::new(Mutex::new(child));
         let (orders, queue) = mpsc::channel();
+        let expect = Expect(recipe.hotwords.clone());
         let reaped = Arc::clone(&child);
         let threads = std::thread::Builder::new()
             .name("worker-writer".into())
-            .spawn(move || write(&queue, to))
+            .spawn(move || write(&expect, &queue, to))
             .and_then(|_| {
                 let read = move || read(from, &reaped, &on_news);
                 std::thread::Builder::new().name("worker-reader".into()).spawn(read)
@@ -200,8 +205,13 @@ impl Drop for Worker {
     }
 }
 
-fn write(queue: &Receiver<ToWorker>, to: ChildStdin) {
+fn write(expect: &Expect, queue: &Receiver<ToWorker>, to: ChildStdin) {
     let mut to = BufWriter::new(to);
+    if !expect.0.is_empty()
+        && let Err(error) = write_frame(&mut to, expect)
+    {
+        return tracing::debug!("the worker takes no hotwords: {error}");
+    }
     for message in queue {
         if let Err(error) = write_frame(&mut to, &message) {
             tracing::debug!("the worker takes no more messages: {error}");

@@ -7,7 +7,7 @@
 
 use crate::limit::Limit;
 use crate::serve::{fault, kind, serve};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -17,8 +17,9 @@ use swictation_asr::stream::Stream;
 use swictation_asr::vad::Vad;
 use swictation_asr::{AsrError, Recognizer, Settings, self_test};
 use swictation_core::engine::shares;
+use swictation_core::hotwords::Hotword;
 use swictation_core::policy::Policy;
-use swictation_core::wire::{EngineInfo, FromWorker, VERSION, write_frame};
+use swictation_core::wire::{EngineInfo, Expect, FaultKind, FromWorker, VERSION, read_frame, write_frame};
 
 /// A recognizer that was loaded and tested.
 pub type Loaded = Box<dyn Recognizer>;
@@ -60,6 +61,9 @@ pub struct Args {
     /// wait-k, alignatt, agreement or hold.
     #[arg(long)]
     pub policy: Option<Policy>,
+    /// Take hotwords from the first message.
+    #[arg(long)]
+    pub hotwords: bool,
     /// Tell of every model step.
     #[arg(long)]
     pub steps: bool,
@@ -82,7 +86,14 @@ pub fn run(
     wrap: impl FnOnce(Loaded) -> Result<Loaded, AsrError>,
 ) -> Result<()> {
     write_frame(to, &FromWorker::Hello { version: VERSION }).context("the daemon does not listen")?;
-    match load(args, wrap) {
+    let hotwords = match hotwords(args, from) {
+        Ok(hotwords) => hotwords,
+        Err(why) => {
+            fault(to, FaultKind::Protocol, &why);
+            return Err(anyhow!(why));
+        }
+    };
+    match load(args, hotwords, wrap) {
         Ok((mut stream, info, step)) => {
             write_frame(to, &FromWorker::Ready(info, step))?;
             serve(from, to, &mut stream)
@@ -94,8 +105,18 @@ pub fn run(
     }
 }
 
+/// The hotwords, where the command line announces them.
+fn hotwords(args: &Args, from: &mut dyn Read) -> Result<Vec<Hotword>, String> {
+    if !args.hotwords {
+        return Ok(Vec::new());
+    }
+    let read = read_frame(from).map(|Expect(hotwords)| hotwords);
+    read.map_err(|error| format!("the hotwords that were announced cannot be read: {error}"))
+}
+
 fn load(
     args: &Args,
+    hotwords: Vec<Hotword>,
     wrap: impl FnOnce(Loaded) -> Result<Loaded, AsrError>,
 ) -> Result<(Stream, EngineInfo, u32), AsrError> {
     let threads = match args.threads {
@@ -109,7 +130,7 @@ fn load(
     let limit = matches!(device, Device::Cpu { .. }).then(Limit::to_what_is_free).flatten();
     let runtime = Runtime::open(&runtime_path())?;
     let &Args { context_seconds, chunk_ms, wait_k, latency_ms, policy, .. } = args;
-    let settings = Settings { context_seconds, chunk_ms, wait_k, latency_ms, policy };
+    let settings = Settings { context_seconds, chunk_ms, wait_k, latency_ms, policy, hotwords };
     let manifest = Manifest::read(&args.model)?;
     runtime.examine(true);
     let mut recognizer = swictation_asr::load(&runtime, &args.model, &manifest, device, &settings)?;

@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use clap::Parser;
 use std::io::{Cursor, Read};
 use swictation_asr::stream::Stream;
 use swictation_asr::{AsrError, Belief, Recognizer};
 use swictation_core::wire::{
-    Checkpoint, EngineInfo, FaultKind, FromWorker, ToWorker, read_frame, write_frame,
+    Checkpoint, EngineInfo, FaultKind, FromWorker, ToWorker, VERSION, read_frame, write_frame,
 };
 use swictation_core::{DictationId, Hypothesis, SamplePos, UtteranceId, Word};
+use swictation_worker::life::{Args, run};
 use swictation_worker::serve::serve;
 
 /// Hears a word in every half second of audio, and fails when a sample is NaN.
@@ -99,6 +101,23 @@ impl Recognizer for Counting {
 
 fn counting(deaf: u32) -> Stream {
     Stream::new(Box::new(Counting { at: SamplePos(0), pending: Vec::new(), words: 0, deaf }), None, true)
+}
+
+#[test]
+fn a_worker_that_is_to_get_hotwords_and_gets_something_else_says_so() {
+    let args = Args::parse_from(["swictation-worker", "--model", "/nowhere", "--hotwords"]);
+    let (mut from, mut to) = (Vec::new(), Vec::new());
+    write_frame(&mut from, &FromWorker::Hello { version: VERSION }).unwrap();
+    let ended = run(&args, &mut from.as_slice(), &mut to, Ok);
+    assert!(ended.is_err());
+    let mut said = to.as_slice();
+    assert_eq!(read_frame::<FromWorker>(&mut said).unwrap(), FromWorker::Hello { version: VERSION });
+    match read_frame(&mut said).unwrap() {
+        FromWorker::Fault { kind: FaultKind::Protocol, message } => {
+            assert!(message.contains("hotwords"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 fn begin(dictation: u32) -> ToWorker {

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use swictation_asr::manifest::Manifest;
 use swictation_asr::vocab::Vocabulary;
 use swictation_core::config::Config;
+use swictation_core::hotwords;
 use swictation_core::journal::{Recovered, frame};
 use swictation_core::text::Pack;
 use swictation_core::wire::{FromWorker, ToWorker, read_frame, write_frame};
@@ -89,10 +90,11 @@ pub fn catalogue(bytes: &[u8]) {
     }
 }
 
-/// `config.toml`, and a language pack of the person's own.
+/// `config.toml`, `hotwords.txt`, and a language pack of the person's own.
 pub fn config(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
-    for error in [Config::parse(text).err(), Pack::parse(text).err()].into_iter().flatten() {
+    let errors = [Config::parse(text).err(), hotwords::parse(text).err(), Pack::parse(text).err()];
+    for error in errors.into_iter().flatten() {
         assert!(error.line >= 1 && error.line <= text.split('\n').count().max(1), "{error}");
     }
 }

@@ -11,7 +11,7 @@
 
 use super::policy::{Decode, Next};
 use crate::AsrError;
-use crate::decoder::best;
+use crate::boost::{Boost, Walk};
 use crate::encoder::{Socket, is_float, is_integer, wrong};
 use crate::features::View;
 use crate::graph::{Device, Graph, Port, Runtime, Value};
@@ -36,6 +36,9 @@ pub(super) struct Graphs {
     outputs: Vec<String>,
     attends: bool,
     vocabulary: usize,
+    boost: Boost,
+    /// The token that ends a transcript.
+    end: u32,
 }
 
 /// A window after the encoder.
@@ -55,7 +58,8 @@ pub(super) struct Listener<'a> {
 }
 
 impl Graphs {
-    /// Loads both graphs, for features of `mels` bins and the pieces of `vocabulary`.
+    /// Loads both graphs, for features of `mels` bins and the pieces of `vocabulary`, of
+    /// which `end` ends a transcript.
     ///
     /// # Errors
     /// `Model` naming the tensor that does not fit, and whatever [`Graph::open`] gives.
@@ -65,6 +69,7 @@ impl Graphs {
         device: Device,
         mels: usize,
         vocabulary: &Vocabulary,
+        end: u32,
     ) -> Result<Self, AsrError> {
         let encoder = Graph::open(runtime, encoder, device)?;
         let decoder = Graph::open(runtime, decoder, device)?;
@@ -130,7 +135,19 @@ impl Graphs {
             outputs,
             attends,
             vocabulary,
+            boost: Boost::default(),
+            end,
         })
+    }
+
+    /// Favours the phrases of `boost`.
+    pub(super) fn favour(&mut self, boost: Boost) {
+        self.boost = boost;
+    }
+
+    /// The phrases that are favoured.
+    pub(super) fn boost(&self) -> &Boost {
+        &self.boost
     }
 
     /// Whether `value` can be the decoder's cache of so many tokens.
@@ -208,7 +225,7 @@ impl Graphs {
 impl Decode for Listener<'_> {
     type Cache = Value;
 
-    fn next(&mut self, ids: &[u32], cache: Option<&Value>) -> Result<(Next, Value), AsrError> {
+    fn next(&mut self, ids: &[u32], cache: Option<&Value>, walk: Walk) -> Result<(Next, Value), AsrError> {
         let graphs = &mut *self.graphs;
         let ids: Vec<i32> = ids.iter().map(|id| i32::try_from(*id).unwrap_or(i32::MAX)).collect();
         let ids = graphs.ids.integers(&[1, ids.len()], &ids)?;
@@ -234,12 +251,14 @@ impl Decode for Listener<'_> {
         let scored = logits.shape().last().copied().unwrap_or(0);
         let row = all.len().checked_sub(scored).and_then(|begin| all.get(begin..begin + graphs.vocabulary));
         let row = row.ok_or_else(|| fail(format!("it scored {scored} tokens of {}", graphs.vocabulary)))?;
-        let (id, probability) = best(row).map_err(|e| fail(e.to_string()))?;
+        let best = graphs.boost.best(row, walk, &[graphs.end as usize]);
+        let (id, probability) = best.map_err(|e| fail(e.to_string()))?;
         let attention = match outputs.next() {
             Some(attention) => attention.floats()?.into_owned(),
             None => Vec::new(),
         };
-        Ok((Next { best: (id as u32, probability), attention }, cache))
+        let walk = graphs.boost.advance(walk, id as u32);
+        Ok((Next { best: (id as u32, probability), attention, walk }, cache))
     }
 }
 

@@ -12,6 +12,7 @@ mod geometry;
 mod graphs;
 mod policy;
 
+use crate::boost::{Boost, Walk};
 use crate::decoder::Token;
 use crate::features::{Ring, View};
 use crate::graph::{Device, Runtime, Value};
@@ -59,6 +60,7 @@ struct Place {
 #[derive(Serialize, Deserialize)]
 struct Held {
     policy: Policy,
+    hotwords: u64,
     #[serde(with = "block::bytes")]
     ring: Vec<u8>,
     #[serde(with = "block::bytes")]
@@ -93,7 +95,9 @@ impl Aed {
         let rules = geometry.rules(&table, &vocabulary, dir)?;
         let ring = Ring::new(&features, geometry.parts())?;
         let files = (manifest.file(dir, "encoder")?, manifest.file(dir, "decoder")?);
-        let graphs = Graphs::open(runtime, (&files.0, &files.1), device, ring.mels(), &vocabulary)?;
+        let mut graphs =
+            Graphs::open(runtime, (&files.0, &files.1), device, ring.mels(), &vocabulary, rules.end)?;
+        graphs.favour(Boost::new(&settings.hotwords, &vocabulary.pieces()));
         if rules.policy == Policy::AlignAtt {
             graphs.expect_attention()?;
         }
@@ -108,6 +112,7 @@ impl Aed {
             latency_ms: Some(geometry.latency_ms()),
             wait_k: Some(geometry.wait_k as u32),
             unbounded: false,
+            hotwords: graphs.boost().used(),
             runtime: runtime.version().to_owned(),
             graphs: read,
         };
@@ -137,8 +142,8 @@ impl Aed {
         let Some(view) = self.ring.step() else { return Ok(()) };
         let encoded = self.graphs.encode(view)?;
         let mut decoder = self.graphs.listen(&encoded, encoded.length)?;
-        let (_, cache) = decoder.next(&self.rules.prompt, None)?;
-        decoder.next(&self.rules.prompt[..1], Some(&cache))?;
+        let (_, cache) = decoder.next(&self.rules.prompt, None, Walk::default())?;
+        decoder.next(&self.rules.prompt[..1], Some(&cache), Walk::default())?;
         Ok(())
     }
 
@@ -246,6 +251,7 @@ impl Recognizer for Aed {
     fn save(&self) -> Result<Vec<u8>, AsrError> {
         let held = Held {
             policy: self.rules.policy,
+            hotwords: self.graphs.boost().digest(),
             ring: self.ring.save()?,
             transcript: state::write("transcript", &self.transcript)?,
             words: self.words.clone(),
@@ -258,6 +264,7 @@ impl Recognizer for Aed {
         let held: Held = state::read("attention decoder", state)?;
         state::expect(held.policy == self.rules.policy, "the policy")?;
         let transcript: Transcript<Value> = state::read("transcript", &held.transcript)?;
+        self.graphs.boost().expect(held.hotwords, transcript.walk())?;
         let fits = transcript.fits(&self.rules, |cache, tokens| self.graphs.is_cache(cache, tokens));
         state::expect(fits, "the transcript")?;
         self.ring.restore(&held.ring)?;

@@ -8,6 +8,7 @@
 //! decoder repeats itself, [`Outcome::Anew`] asks for a fresh one instead.
 
 use crate::AsrError;
+use crate::boost::Walk;
 use crate::decoder::Token;
 use crate::manifest::Policy;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,8 @@ pub(super) struct Next {
     pub(super) best: (u32, f32),
     /// How much it attends to each encoder frame; empty where the graph does not tell.
     pub(super) attention: Vec<f32>,
+    /// Where in the hotwords the decoder is once that is said.
+    pub(super) walk: Walk,
 }
 
 /// An attention decoder on one window of audio.
@@ -39,9 +42,14 @@ pub(super) trait Decode {
     /// What the decoder keeps of the tokens it was given.
     type Cache;
 
-    /// What follows `ids`, which themselves follow what is in `cache`, and the
-    /// cache with `ids` in it.
-    fn next(&mut self, ids: &[u32], cache: Option<&Self::Cache>) -> Result<(Next, Self::Cache), AsrError>;
+    /// What follows `ids`, which themselves follow what is in `cache` and led to `walk`,
+    /// and the cache with `ids` in it.
+    fn next(
+        &mut self,
+        ids: &[u32],
+        cache: Option<&Self::Cache>,
+        walk: Walk,
+    ) -> Result<(Next, Self::Cache), AsrError>;
 }
 
 /// The window of a step, in encoder frames.
@@ -83,6 +91,8 @@ pub(super) struct Transcript<C> {
     /// The prompt, then the tokens let out.
     tokens: Vec<u32>,
     cache: Option<C>,
+    /// Where in the hotwords they led.
+    walk: Walk,
     /// The same, and some of what was said before the decoder began anew: a decoder
     /// that goes on repeating itself is found out at once.
     recent: Vec<u32>,
@@ -102,13 +112,15 @@ pub(super) enum Outcome {
 impl<C> Transcript<C> {
     /// Nothing said yet.
     pub(super) fn new(rules: &Rules) -> Self {
-        Self { tokens: rules.prompt.clone(), cache: None, recent: rules.prompt.clone(), said: 0 }
+        let (tokens, recent) = (rules.prompt.clone(), rules.prompt.clone());
+        Self { tokens, cache: None, walk: Walk::default(), recent, said: 0 }
     }
 
     /// The decoder begins anew.
     pub(super) fn begin_anew(&mut self, rules: &Rules) {
         self.recent.drain(..self.recent.len().saturating_sub(LONGEST_REPETITION));
         (self.tokens, self.cache, self.said) = (rules.prompt.clone(), None, 0);
+        self.walk = Walk::default();
     }
 
     /// Whether a decoder under these `rules` can have come to this; `is_cache` says
@@ -119,6 +131,11 @@ impl<C> Transcript<C> {
             Some(cache) => !said.is_empty() && is_cache(cache, self.tokens.len() - 1),
             None => said.is_empty(),
         }
+    }
+
+    /// Where in the hotwords it is.
+    pub(super) fn walk(&self) -> Walk {
+        self.walk
     }
 
     /// The tokens that the cache does not hold yet.
@@ -155,7 +172,8 @@ impl Rules {
             Policy::AlignAtt => self.most_per_step,
         };
         for _ in 0..most {
-            let (next, cache) = decoder.next(transcript.unseen(), transcript.cache.as_ref())?;
+            let (next, cache) =
+                decoder.next(transcript.unseen(), transcript.cache.as_ref(), transcript.walk)?;
             let (id, probability) = next.best;
             let newest = window.used.saturating_sub(1);
             let first = transcript.cache.is_none();
@@ -178,7 +196,7 @@ impl Rules {
                 return Ok(Outcome::Anew(transcript.said));
             }
             transcript.tokens.push(id);
-            transcript.cache = Some(cache);
+            (transcript.cache, transcript.walk) = (Some(cache), next.walk);
             out.push(Token { id, frame: window.first + frame as u64, duration: 1, probability });
             if transcript.tokens.len() == MOST_TOKENS {
                 return Ok(Outcome::Anew(transcript.said));

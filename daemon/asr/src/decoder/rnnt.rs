@@ -10,6 +10,7 @@
 
 use super::joint::Joint;
 use super::{Decoder, Token, best, row};
+use crate::boost::{Boost, Walk};
 use crate::encoder::{Encoded, Socket};
 use crate::graph::{Device, Graph, Runtime, Value};
 use crate::manifest::Manifest;
@@ -36,10 +37,13 @@ pub struct Rnnt {
     symbols: usize,
     /// Tokens behind which the predictor begins anew.
     resets: Vec<u32>,
+    boost: Boost,
+    walk: Walk,
 }
 
-/// The state, the last token, the frame, and how many are ahead and symbols were.
-type Held<State> = (State, usize, u64, usize, usize);
+/// The hotwords' number and where in them it is, the state, the last token, the frame,
+/// and how many are ahead and symbols were.
+type Held<State> = (u64, Walk, State, usize, u64, usize, usize);
 
 impl Rnnt {
     /// Loads the `decoder_joint` of `manifest`, or its `decoder` and `joiner`, which
@@ -66,8 +70,24 @@ impl Rnnt {
         vocabulary.expect_width(classes.saturating_sub(durations.len()), path)?;
         let blank = vocabulary.blank();
         let durations = durations.to_vec();
-        let (last, resets) = (blank, Vec::new());
-        Ok(Self { joint, blank, durations, last, state: None, frame: 0, ahead: 0, symbols: 0, resets })
+        Ok(Self {
+            joint,
+            blank,
+            durations,
+            last: blank,
+            state: None,
+            frame: 0,
+            ahead: 0,
+            symbols: 0,
+            resets: Vec::new(),
+            boost: Boost::default(),
+            walk: Walk::default(),
+        })
+    }
+
+    /// Favours the phrases of `boost`.
+    pub(crate) fn favour(&mut self, boost: Boost) {
+        self.boost = boost;
     }
 
     /// Lets the predictor begin anew, on the next frame, behind each of `tokens`.
@@ -79,7 +99,7 @@ impl Rnnt {
     fn read(&self, scores: &[f32], t: usize) -> Result<(usize, f32, usize), AsrError> {
         let tokens = self.blank + 1;
         let scores = row(scores, t, tokens + self.durations.len())?;
-        let (id, probability) = best(&scores[..tokens])?;
+        let (id, probability) = self.boost.best(&scores[..tokens], self.walk, &[self.blank])?;
         let duration = match self.durations.is_empty() {
             true => 0,
             false => self.durations[best(&scores[tokens..])?.0] as usize,
@@ -95,7 +115,7 @@ impl Decoder for Rnnt {
 
     fn begin(&mut self) {
         self.last = self.blank;
-        self.state = None;
+        (self.state, self.walk) = (None, Walk::default());
         (self.frame, self.ahead, self.symbols) = (0, 0, 0);
     }
 
@@ -129,6 +149,7 @@ impl Decoder for Rnnt {
                 duration: duration.max(1) as u32,
                 probability,
             });
+            self.walk = self.boost.advance(self.walk, id as u32);
             if self.resets.contains(&(id as u32)) {
                 // The same frame would say the same once more to a fresh predictor.
                 (self.last, state) = (self.blank, self.joint.empty_state()?);
@@ -149,13 +170,15 @@ impl Decoder for Rnnt {
     }
 
     fn save(&self) -> Result<Vec<u8>, AsrError> {
-        let held: Held<_> = (&self.state, self.last, self.frame, self.ahead, self.symbols);
+        let held: Held<_> =
+            (self.boost.digest(), self.walk, &self.state, self.last, self.frame, self.ahead, self.symbols);
         state::write("transducer", &held)
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
-        let (state, last, frame, ahead, symbols): Held<Option<Vec<Value>>> =
+        let (digest, walk, state, last, frame, ahead, symbols): Held<Option<Vec<Value>>> =
             state::read("transducer", state)?;
+        self.boost.expect(digest, walk)?;
         let first = self.joint.empty_state()?;
         let tensors = state.as_ref().unwrap_or(&first);
         let alike = tensors.len() == first.len() && tensors.iter().zip(&first).all(|(a, b)| a.is_like(b));
@@ -164,6 +187,7 @@ impl Decoder for Rnnt {
         let near = ahead <= farthest && symbols < MAX_SYMBOLS;
         state::expect(last <= self.blank && near, "its last token")?;
         (self.last, self.state, self.frame, self.ahead, self.symbols) = (last, state, frame, ahead, symbols);
+        self.walk = walk;
         Ok(())
     }
 }

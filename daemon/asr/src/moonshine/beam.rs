@@ -17,9 +17,19 @@ pub(super) const WIDTH: usize = 4;
 /// A rival that is this much behind the best, in natural logarithms, is dropped.
 const BEHIND: f32 = 2.0;
 
-/// The [`WIDTH`] most probable tokens that may follow, best first, and the
-/// decoder's state that they follow on.
-pub(super) type Ahead<S> = (Vec<Token>, S);
+/// A token that may follow, and what it adds to the score of a sequence: the logarithm
+/// of its probability, and what hotwords lend it or it has to give back.
+#[derive(Clone, Copy)]
+pub(super) struct Ranked {
+    pub(super) token: Token,
+    pub(super) score: f32,
+    /// What of the sequence's score is then lent, and given back if its hotword is left.
+    pub(super) lent: f32,
+}
+
+/// The [`WIDTH`] best tokens that may follow, best first, and the decoder's state that
+/// they follow on.
+pub(super) type Ahead<S> = (Vec<Ranked>, S);
 
 struct Rival<S> {
     found: Vec<Token>,
@@ -42,16 +52,18 @@ pub(super) fn search<S>(
     let mut rivals = vec![Rival { found: Vec::new(), score: 0.0, ahead: first }];
     let (mut best, mut bar) = (Vec::new(), f32::NEG_INFINITY);
     while !rivals.is_empty() {
-        let mut longer: Vec<(f32, &Rival<S>, Token)> = Vec::new();
+        let mut longer: Vec<(f32, &Rival<S>, Ranked)> = Vec::new();
         for rival in &rivals {
-            let tokens = rival.ahead.0.iter().take(WIDTH);
-            longer.extend(tokens.map(|token| (rival.score + token.probability.ln(), rival, *token)));
+            let ranked = rival.ahead.0.iter().take(WIDTH);
+            longer.extend(ranked.map(|next| (rival.score + next.score, rival, *next)));
         }
         longer.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let leading = longer.first().map_or(bar, |(score, ..)| *score);
+        // A hotword that is only begun must not drop whoever is right in the end.
+        let leading = longer.iter().map(|(score, _, next)| score - next.lent).fold(bar, f32::max);
         let mut kept = Vec::with_capacity(WIDTH);
-        for (score, rival, token) in longer.into_iter().take(WIDTH) {
-            // Scores only fall: what is behind a complete sequence stays behind.
+        for (score, rival, Ranked { token, .. }) in longer.into_iter().take(WIDTH) {
+            // Scores only fall, but for what a hotword lends: what is behind a complete
+            // sequence stays behind, or would have to be held by hope alone.
             if score < leading - BEHIND || score <= bar {
                 break;
             }
@@ -81,9 +93,12 @@ mod tests {
         after: impl Fn(&[u32]) -> Vec<(u32, f32)>,
     ) -> Vec<u32> {
         let ahead = |said: Vec<u32>| {
-            let tokens =
-                after(&said).into_iter().map(|(id, probability)| Token { id, probability }).collect();
-            (tokens, said)
+            let ranked = |(id, probability): (u32, f32)| Ranked {
+                token: Token { id, probability },
+                score: probability.ln(),
+                lent: 0.0,
+            };
+            (after(&said).into_iter().map(ranked).collect(), said)
         };
         let found = search(ahead(Vec::new()), limit, accept, |said: &Vec<u32>, token| {
             Ok(ahead([said.as_slice(), &[token.id]].concat()))
@@ -110,6 +125,32 @@ mod tests {
             _ => vec![(END, 1.0)],
         };
         assert_eq!(searched(9, |_| true, after), [10, 11]);
+    }
+
+    #[test]
+    fn a_hotword_that_is_begun_and_left_does_not_drop_its_rival() {
+        let next = |id, probability: f32, gains: f32, lent| Ranked {
+            token: Token { id, probability },
+            score: probability.ln() + gains,
+            lent,
+        };
+        // 20 begins a hotword and is lent 3 for it; 21 leaves it and gives them back.
+        let ahead = |said: &[u32]| match said {
+            [] => vec![next(20, 0.4, 3.0, 3.0), next(10, 0.6, 0.0, 0.0)],
+            [20] => vec![next(21, 1.0, -3.0, 0.0)],
+            _ => vec![next(END, 1.0, 0.0, 0.0)],
+        };
+        let first = (ahead(&[]), Vec::new());
+        let found = search(
+            first,
+            9,
+            |_| true,
+            |said: &Vec<u32>, token| {
+                let said = [said.as_slice(), &[token.id]].concat();
+                Ok((ahead(&said), said))
+            },
+        );
+        assert_eq!(found.unwrap().iter().map(|token| token.id).collect::<Vec<_>>(), [10]);
     }
 
     #[test]

@@ -14,9 +14,10 @@
 //! inside), `use_cache_branch` bool \[1\], `past_key_values.L.{decoder,encoder}.
 //! {key,value}` f32 \[1, heads, t, width\] → `logits` f32 \[1, u, V\], `present.…`.
 
-use super::beam;
+use super::beam::{self, Ranked};
 use super::tokens::{END, START, Tokens};
 use crate::AsrError;
+use crate::boost::{Boost, Walk};
 use crate::graph::{Graph, Value};
 use std::path::Path;
 use std::rc::Rc;
@@ -33,6 +34,7 @@ pub(super) struct Graphs {
     decoder: Graph,
     caches: Vec<Cache>,
     vocabulary: usize,
+    boost: Boost,
 }
 
 /// Audio to tokens.
@@ -77,6 +79,7 @@ impl Graphs {
         decoder: Graph,
         tokens: &Tokens,
         file: &Path,
+        boost: Boost,
     ) -> Result<Self, AsrError> {
         for name in ["input_values", "attention_mask"] {
             encoder.input(name)?;
@@ -112,7 +115,7 @@ impl Graphs {
             let reason = "its past_key_values inputs are not [1, heads, t, width]".to_owned();
             return Err(AsrError::Model { file: decoder.path().to_path_buf(), reason });
         }
-        Ok(Self { encoder, decoder, caches, vocabulary })
+        Ok(Self { encoder, decoder, caches, vocabulary, boost })
     }
 
     /// Encoder and decoder.
@@ -129,7 +132,8 @@ impl Graphs {
         accept: &dyn Fn(&[Token]) -> bool,
     ) -> Result<Vec<Token>, AsrError> {
         let (logits, mut past) = self.begin(heard)?;
-        let mut next = self.best(&logits, 0)?;
+        let mut walk = Walk::default();
+        let mut next = self.best(&logits, 0, walk)?;
         let mut found: Vec<Token> = Vec::new();
 
         let draft = &draft[..draft.len().min(limit)];
@@ -141,7 +145,8 @@ impl Graphs {
                     break;
                 }
                 found.push(next);
-                next = self.best(&logits, i)?;
+                walk = self.boost.advance(walk, next.id);
+                next = self.best(&logits, i, walk)?;
             }
             if found.len() < draft.len() {
                 self.truncate(&mut past, 1 + found.len())?;
@@ -154,7 +159,8 @@ impl Graphs {
             }
             let logits;
             (logits, past) = self.pass(&[next.id], heard, &past, true)?;
-            next = self.best(&logits, 0)?;
+            walk = self.boost.advance(walk, next.id);
+            next = self.best(&logits, 0, walk)?;
         }
         Ok(found)
     }
@@ -167,10 +173,12 @@ impl Graphs {
         accept: &dyn Fn(&[Token]) -> bool,
     ) -> Result<Vec<Token>, AsrError> {
         let (logits, past) = self.begin(heard)?;
-        let first = (self.top(&logits, 0, beam::WIDTH)?, past);
-        beam::search(first, limit, accept, |past, token| {
+        let walk = Walk::default();
+        let first = (self.ahead(&logits, walk)?, (past, walk));
+        beam::search(first, limit, accept, |(past, walk), token| {
             let (logits, past) = self.pass(&[token.id], heard, past, true)?;
-            Ok((self.top(&logits, 0, beam::WIDTH)?, past))
+            let walk = self.boost.advance(*walk, token.id);
+            Ok((self.ahead(&logits, walk)?, (past, walk)))
         })
     }
 
@@ -242,36 +250,71 @@ impl Graphs {
         Ok(())
     }
 
-    /// The most probable token of row `row` of the logits.
-    fn best(&self, logits: &Value, row: usize) -> Result<Token, AsrError> {
-        let top = self.top(logits, row, 1)?;
-        top.first().copied().ok_or_else(|| AsrError::Run("the decoder gave no logits".to_owned()))
+    /// The token to say behind `walk`, by row `row` of the logits.
+    fn best(&self, logits: &Value, row: usize, walk: Walk) -> Result<Token, AsrError> {
+        let all = logits.floats()?;
+        let row = self.row(&all, row)?;
+        let own = top(row, 1)?;
+        let best = match own.first() {
+            // Whether anything is said stays the model's own decision.
+            Some(token) if self.boost.is_empty() || token.id == END => own,
+            _ => top(&self.boost.favoured(row, walk, &[]), 1)?,
+        };
+        best.first().copied().ok_or_else(|| AsrError::Run("the decoder gave no logits".to_owned()))
     }
 
-    /// The `count` most probable tokens of row `row` of the logits, best first;
-    /// of equals the one with the lower id.
-    fn top(&self, logits: &Value, row: usize, count: usize) -> Result<Vec<Token>, AsrError> {
+    /// What may be said behind `walk`, for a search that weighs whole sequences.
+    fn ahead(&self, logits: &Value, walk: Walk) -> Result<Vec<Ranked>, AsrError> {
         let all = logits.floats()?;
-        let row = all
-            .get(row * self.vocabulary..(row + 1) * self.vocabulary)
-            .ok_or_else(|| AsrError::Run("the decoder gave fewer logits than tokens".to_owned()))?;
-        let mut top: Vec<(f32, usize)> = Vec::with_capacity(count + 1);
-        for (id, logit) in row.iter().enumerate() {
-            if top.len() < count || top.last().is_some_and(|(least, _)| logit > least) {
-                let at = top.partition_point(|(better, _)| better >= logit);
-                top.insert(at, (*logit, id));
-                top.truncate(count);
-            }
+        let row = self.row(&all, 0)?;
+        let plain = |token: Token| Ranked { token, score: token.probability.ln(), lent: 0.0 };
+        if self.boost.is_empty() {
+            return Ok(top(row, beam::WIDTH)?.into_iter().map(plain).collect());
         }
-        let best = top.first().map_or(f32::NAN, |(logit, _)| *logit);
-        let sum: f32 = row.iter().map(|logit| (logit - best).exp()).sum();
-        if !sum.is_finite() {
-            return Err(AsrError::Run("the decoder gave numbers that are not finite".to_owned()));
-        }
-        let token =
-            |(logit, id): (f32, usize)| Token { id: id as u32, probability: (logit - best).exp() / sum };
-        Ok(top.into_iter().map(token).collect())
+        let favoured = self.boost.favoured(row, walk, &[]);
+        let tokens = top(&favoured, beam::WIDTH)?;
+        // What the favours and the debt make of a sequence adds up over its tokens only
+        // beside the model's own probabilities, which sum to one without them.
+        let sum = log_sum(row);
+        let ranked = |token: Token| Ranked {
+            token,
+            score: favoured[token.id as usize] - sum - self.boost.debt(walk),
+            lent: self.boost.debt(self.boost.advance(walk, token.id)),
+        };
+        Ok(tokens.into_iter().map(ranked).collect())
     }
+
+    /// Row `row` of the logits.
+    fn row<'l>(&self, all: &'l [f32], row: usize) -> Result<&'l [f32], AsrError> {
+        all.get(row * self.vocabulary..(row + 1) * self.vocabulary)
+            .ok_or_else(|| AsrError::Run("the decoder gave fewer logits than tokens".to_owned()))
+    }
+}
+
+/// The `count` most probable tokens by these logits, best first; of equals the one
+/// with the lower id.
+fn top(row: &[f32], count: usize) -> Result<Vec<Token>, AsrError> {
+    let mut top: Vec<(f32, usize)> = Vec::with_capacity(count + 1);
+    for (id, logit) in row.iter().enumerate() {
+        if top.len() < count || top.last().is_some_and(|(least, _)| logit > least) {
+            let at = top.partition_point(|(better, _)| better >= logit);
+            top.insert(at, (*logit, id));
+            top.truncate(count);
+        }
+    }
+    let best = top.first().map_or(f32::NAN, |(logit, _)| *logit);
+    let sum: f32 = row.iter().map(|logit| (logit - best).exp()).sum();
+    if !sum.is_finite() {
+        return Err(AsrError::Run("the decoder gave numbers that are not finite".to_owned()));
+    }
+    let token = |(logit, id): (f32, usize)| Token { id: id as u32, probability: (logit - best).exp() / sum };
+    Ok(top.into_iter().map(token).collect())
+}
+
+/// What is to be subtracted from logits to make logarithms of probabilities of them.
+fn log_sum(row: &[f32]) -> f32 {
+    let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    best + row.iter().map(|logit| (logit - best).exp()).sum::<f32>().ln()
 }
 
 impl Decode for Graphs {

@@ -19,6 +19,7 @@ mod graphs;
 mod tokens;
 mod utterance;
 
+use crate::boost::Boost;
 use crate::graph::{Device, Graph, Runtime};
 use crate::manifest::Manifest;
 use crate::precision::read_back;
@@ -100,7 +101,9 @@ pub fn load(
     let encoder = Graph::open(runtime, &manifest.file(dir, "encoder")?, device)?;
     let decoder = Graph::open(runtime, &manifest.file(dir, "decoder")?, device)?;
     let provider = encoder.provider(device);
-    let graphs = Graphs::new(encoder, decoder, &tokens, &file)?;
+    let boost = Boost::new(&settings.hotwords, &tokens.pieces());
+    let hotwords = boost.used();
+    let graphs = Graphs::new(encoder, decoder, &tokens, &file, boost)?;
     let read = read_back(&graphs.both(), manifest)?;
     let info = EngineInfo {
         model: name.clone(),
@@ -112,6 +115,7 @@ pub fn load(
         latency_ms: None,
         wait_k,
         unbounded: false,
+        hotwords,
         runtime: runtime.version().to_owned(),
         graphs: read,
     };
@@ -305,11 +309,13 @@ impl<D: Decode> Recognizer for Moonshine<D> {
     }
 
     fn save(&self) -> Result<Vec<u8>, AsrError> {
-        state::write("moonshine", &(&self.utterance, &self.policy))
+        state::write("moonshine", &(self.info.hotwords.digest, &self.utterance, &self.policy))
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), AsrError> {
-        let (utterance, policy): (Utterance, Admission) = state::read("moonshine", state)?;
+        let (hotwords, utterance, policy): (u64, Utterance, Admission) = state::read("moonshine", state)?;
+        // Every step decodes its window anew, so there is no place in them to go on from.
+        state::expect(hotwords == self.info.hotwords.digest, "the list of hotwords")?;
         state::expect(self.policy.is_like(&policy), "the policy")?;
         state::expect(utterance.fits(self.chunk), "the utterance")?;
         (self.utterance, self.policy) = (utterance, policy);

@@ -6,6 +6,7 @@
 //! joined as bytes, because characters outside the vocabulary are spelled with
 //! single-byte pieces.
 
+use crate::boost::Pieces;
 use crate::{AsrError, files};
 use std::path::Path;
 
@@ -69,6 +70,13 @@ impl Tokens {
     /// Whether the token stands for text; markers such as `<s>` or `<<ST_7>>` do not.
     pub(super) fn is_text(&self, id: u32) -> bool {
         id > END && self.pieces.get(id as usize).is_some_and(|p| !p.is_empty() && !p.starts_with(b"<<ST_"))
+    }
+
+    /// The pieces that stand for text, with their tokens. A letter has a piece of its own
+    /// and, earlier in the list, the one of its byte, which is for other letters.
+    pub(super) fn pieces(&self) -> Pieces<'_> {
+        let all = (0..).zip(&self.pieces).filter(|(id, _)| self.is_text(*id)).collect::<Vec<_>>();
+        Pieces::new(all.into_iter().rev().map(|(id, piece)| (id, piece.as_slice())))
     }
 
     /// Splits tokens into words; tokens that stand for no text belong to the

@@ -1,6 +1,7 @@
 //! Whoever goes on from a checkpoint says exactly what would have been said.
 
 use crate::commits::stream;
+use crate::hotwords::{expecting, with_hotwords};
 use crate::{FAMILIES, cases, check, feed, open, piece, recording};
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -99,6 +100,11 @@ fn a_recognizer_under_any_policy_goes_on_from_every_checkpoint() {
 }
 
 #[test]
+fn a_recognizer_with_hotwords_goes_on_from_every_checkpoint_and_from_within_a_phrase() {
+    FAMILIES.into_iter().for_each(|model| goes_on(model, &with_hotwords()));
+}
+
+#[test]
 fn workers_that_each_die_at_their_first_checkpoint_say_together_what_one_says() {
     let Some(pcm) = speech() else { return };
     for model in FAMILIES {
@@ -193,6 +199,10 @@ fn the_state_of_another_model_or_setting_is_refused() {
         ("aed", plain(), "aed", policy(Some(Policy::Hold), None)),
         ("aed", policy(Some(Policy::Hold), None), "aed", plain()),
         ("moonshine-tiny-en", plain(), "moonshine-tiny-en", policy(None, Some(2))),
+        ("moonshine-tiny-en", plain(), "moonshine-tiny-en", with_hotwords()),
+        ("att70_6-ctc", with_hotwords(), "att70_6-ctc", plain()),
+        ("att70_6-rnnt", with_hotwords(), "att70_6-rnnt", expecting("warm")),
+        ("aed", plain(), "aed", with_hotwords()),
         (
             "moonshine-tiny-en",
             policy(None, Some(0)),

@@ -56,7 +56,7 @@ pub(crate) fn stream(model: &str, settings: &Settings) -> Option<Stream> {
 
 /// A committed word stands as it is: audio broken off anywhere has committed exactly
 /// what the whole has committed by then.
-fn hold(model: &str, settings: &Settings) {
+pub(crate) fn hold(model: &str, settings: &Settings) {
     let Some(speech) = recording("beckett") else { return };
     let Some(stream) = stream(model, settings) else { return };
     // Twice, with a pause: an utterance ends in the middle where utterances end.

@@ -10,6 +10,7 @@ mod checkpoints;
 mod commits;
 mod context;
 mod cuts;
+mod hotwords;
 mod settings;
 
 use proptest::strategy::Strategy;

@@ -18,13 +18,13 @@ impl Decode for Script {
     /// Tokens that it was given.
     type Cache = usize;
 
-    fn next(&mut self, ids: &[u32], cache: Option<&usize>) -> Result<(Next, usize), AsrError> {
+    fn next(&mut self, ids: &[u32], cache: Option<&usize>, walk: Walk) -> Result<(Next, usize), AsrError> {
         self.fed.push(ids.len());
         let seen = cache.copied().unwrap_or(0) + ids.len();
         let &(id, frame) = self.says.get(seen - PROMPT.len()).unwrap_or(&(END, self.frames - 1));
         let mut attention = vec![0.0; self.frames];
         attention[frame.min(self.frames - 1)] = 1.0;
-        Ok((Next { best: (id, 0.5), attention }, seen))
+        Ok((Next { best: (id, 0.5), attention, walk }, seen))
     }
 }
 
