@@ -138,6 +138,7 @@ fn engine() -> Engine {
         context_seconds: 5.6,
         chunk_ms: 80,
         latency_ms: 160,
+        hotwords: 3,
         folder: "/models/a".into(),
     }
 }
