@@ -176,7 +176,7 @@ fn erasing_presses_backspace_before_the_insertion() {
 #[test]
 fn control_characters_are_not_typed() {
     let Some(mut desk) = Desk::with("us") else { return };
-    desk.expect(0, "a\n\x1b[31mb\x03\t\r\u{202e}c\u{8}", "a[31mbc");
+    desk.expect(0, "a\x1b[31mb\x03\t\r\u{202e}c\u{8}", "a[31mbc");
 }
 
 #[test]

@@ -192,7 +192,7 @@ _swictation() {
             return 0
             ;;
         swictation__subcmd__doctor)
-            opts="-h --help"
+            opts="-h --help typing"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -505,7 +505,7 @@ impl Dictation {
     /// family (s), provider (s), precision (s), weights (a{sd}: percent of each
     /// type), on_cpu (a{su}: operators that a GPU left to the processor), runtime (s),
     /// context_seconds (d), chunk_ms (u), latency_ms (u; 0 where no setting fixes it),
-    /// folder (s: where the model is).
+    /// hotwords (u: how many it expects), folder (s: where the model is).
     #[zbus(property)]
     fn engine(&self) -> Dict {
         lock(&self.published).engine.to_dict()

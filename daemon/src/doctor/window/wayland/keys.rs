@@ -1,6 +1,8 @@
 //! From keys to text, as libxkbcommon has it.
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use xkbcommon::xkb;
 use xkbcommon::xkb::compose;
 
@@ -19,10 +21,12 @@ impl Keys {
     pub(super) fn load(&mut self, file: OwnedFd, size: u32) {
         let context = xkb::Context::new(xkb::CONTEXT_NO_FLAGS);
         let (format, flags) = (xkb::KEYMAP_FORMAT_TEXT_V1, xkb::KEYMAP_COMPILE_NO_FLAGS);
-        // SAFETY: the compositor seals the file or keeps it as it is for as long as it is
-        // in use, which its protocol promises; a client that shortened it would be refused.
-        let keymap = unsafe { xkb::Keymap::new_from_fd(&context, file, size as usize, format, flags) };
-        self.state = keymap.ok().flatten().map(|keymap| xkb::State::new(&keymap));
+        let mut bytes = vec![0; size as usize];
+        let read = File::from(file).read_exact_at(&mut bytes, 0);
+        let text = read.ok().and_then(|()| String::from_utf8(bytes).ok()).unwrap_or_default();
+        let text = text.trim_end_matches('\0').to_owned();
+        let keymap = xkb::Keymap::new_from_string(&context, text, format, flags);
+        self.state = keymap.map(|keymap| xkb::State::new(&keymap));
         let table =
             compose::Table::new_from_locale(&context, "en_US.UTF-8".as_ref(), compose::COMPILE_NO_FLAGS);
         self.composing = table.ok().map(|table| compose::State::new(&table, compose::STATE_NO_FLAGS));
