@@ -5,10 +5,15 @@
 
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 use swictation_core::Edit;
+use swictation_core::config::Config;
+use swictation_daemon::typist::focus::Focus;
 use swictation_daemon::typist::portal::Portal;
+use swictation_daemon::typist::thread::{Report, spawn_with};
 use swictation_daemon::typist::wayland::Wayland;
 use swictation_daemon::typist::{Typist, TypistError};
 use swictation_tests::desktop::{Desktop, Kind, TOKEN, Terminal};
@@ -54,10 +59,7 @@ impl Desk {
         match self.typist.apply(&Edit { erase, insert: insert.into() }) {
             Err(TypistError::Lost { typed, reason }) if erase == 0 && self.typist.name() == "portal" => {
                 swictation_tests::note(&format!("opened again: {reason}"));
-                self.typist = Box::new(Portal::connect(
-                    self.desktop.variable("DBUS_SESSION_BUS_ADDRESS"),
-                    Path::new(&self.desktop.path("state")),
-                )?);
+                self.typist = Box::new(connect(&self.desktop, &self.desktop.display())?);
                 self.typist.apply(&Edit { erase, insert: insert.chars().skip(typed).collect() })
             }
             result => result,
@@ -77,15 +79,29 @@ impl Desk {
     fn types(&mut self, text: &str) {
         self.expect(0, text, text);
     }
+
+    /// Copies or pastes something, for which a program opens a window where only one with
+    /// the focus may do that.
+    fn aside(&mut self, work: impl FnOnce(&Desktop)) {
+        match self.desktop.kind {
+            Kind::Gnome => self.terminal.interrupted(|| work(&self.desktop)).unwrap(),
+            _ => work(&self.desktop),
+        }
+    }
 }
 
 /// The portal of the desktop, with the leave that was given beforehand.
 fn portal(desktop: &Desktop) -> Portal {
-    let state = desktop.path("state");
     if desktop.kind == Kind::Gnome {
-        std::fs::write(Path::new(&state).join("portal-token"), TOKEN).unwrap();
+        std::fs::write(Path::new(&desktop.path("state")).join("portal-token"), TOKEN).unwrap();
     }
-    Portal::connect(desktop.variable("DBUS_SESSION_BUS_ADDRESS"), Path::new(&state)).unwrap()
+    connect(desktop, &desktop.display()).unwrap()
+}
+
+/// The portal of the desktop, and the compositor at this socket.
+fn connect(desktop: &Desktop, display: &Path) -> Result<Portal, TypistError> {
+    let (bus, state) = (desktop.variable("DBUS_SESSION_BUS_ADDRESS"), desktop.path("state"));
+    Portal::connect(bus, Some(display), Path::new(&state))
 }
 
 /// A keyboard that is brought along.
@@ -103,21 +119,18 @@ fn the_fixture_sees_what_another_program_types() {
     assert_eq!(terminal.typed(texts::MIXED, PATIENCE).unwrap(), texts::MIXED);
 }
 
-/// Types every text three times while the machine is idle, and once while it is busy; where
-/// nothing can be pasted, those that the layout has: its `own` letters, and ASCII if `latin`.
+/// Types every text and the letters that the layout has as its `own`, three times while the
+/// machine is idle and three times while it is busy.
 #[track_caller]
-fn every_script_on(layouts: &str, latin: bool, own: &str) {
+fn every_script_on(layouts: &str, own: &str) {
     let Some(mut desk) = Desk::with(layouts) else { return };
-    let mut texts = vec![own];
-    if desk.desktop.kind != Kind::Kde {
-        texts.extend(texts::ALL);
-    } else if latin {
-        texts.push(texts::ASCII);
-    }
-    for _ in 0..3 {
-        texts.iter().for_each(|text| desk.types(text));
-    }
-    busy(|| texts.iter().for_each(|text| desk.types(text)));
+    let mut thrice = || {
+        for text in [own].iter().chain(&texts::ALL).cycle().take(3 * (1 + texts::ALL.len())) {
+            desk.types(text);
+        }
+    };
+    thrice();
+    busy(thrice);
 }
 
 /// Does something while more threads than there are processors want to run.
@@ -140,32 +153,32 @@ fn busy(work: impl FnOnce()) {
 
 #[test]
 fn an_american_layout_types_every_script() {
-    every_script_on("us", true, "Hello, World!");
+    every_script_on("us", "Hello, World!");
 }
 
 #[test]
 fn a_german_layout_types_every_script() {
-    every_script_on("de", true, "Zwölf Boxkämpfer jagen §5, ÄÖÜß, 20 €");
+    every_script_on("de", "Zwölf Boxkämpfer jagen §5, ÄÖÜß, 20 €");
 }
 
 #[test]
 fn a_french_layout_types_every_script() {
-    every_script_on("fr", true, "à ç é è ù €, µ £ §");
+    every_script_on("fr", "à ç é è ù €, µ £ §");
 }
 
 #[test]
 fn dvorak_types_every_script() {
-    every_script_on("us(dvorak)", true, "Pack my box");
+    every_script_on("us(dvorak)", "Pack my box");
 }
 
 #[test]
 fn a_russian_layout_types_every_script() {
-    every_script_on("ru", false, "Съешь ещё этих мягких булок, №5");
+    every_script_on("ru", "Съешь ещё этих мягких булок, №5");
 }
 
 #[test]
 fn greek_beside_latin_types_every_script() {
-    every_script_on("gr,us", false, "αβγδ ΑΒΓΔ ς 123");
+    every_script_on("gr,us", "αβγδ ΑΒΓΔ ς 123");
 }
 
 #[test]
@@ -201,25 +214,17 @@ fn the_active_group_of_two_layouts_is_used() {
 #[test]
 fn what_was_copied_before_is_there_again() {
     let Some(mut desk) = Desk::with("us") else { return };
-    if !desk.desktop.lends_clipboard() {
+    if !desk.desktop.pastes() {
         return;
     }
     desk.types("warm");
-    let Desk { terminal, desktop, .. } = &mut desk;
-    // Where only a window with the focus may copy and paste, these programs open one.
-    let mut pasted = String::new();
-    terminal
-        .interrupted(|| assert!(desktop.command("wl-copy").arg("kept").status().unwrap().success()))
-        .unwrap();
+    desk.aside(|desktop| assert!(desktop.command("wl-copy").arg("kept").status().unwrap().success()));
     desk.types("naïve 你好 and on");
-    let Desk { terminal, desktop, .. } = &mut desk;
-    let mut paste = desktop.command("wl-paste");
-    terminal
-        .interrupted(|| {
-            let output = paste.arg("--no-newline").output().unwrap();
-            pasted = String::from_utf8_lossy(&output.stdout).into_owned();
-        })
-        .unwrap();
+    let mut pasted = String::new();
+    desk.aside(|desktop| {
+        let output = desktop.command("wl-paste").arg("--no-newline").output().unwrap();
+        pasted = String::from_utf8_lossy(&output.stdout).into_owned();
+    });
     assert_eq!(pasted, "kept");
     desk.types("naïve again");
 }
@@ -230,6 +235,9 @@ fn a_character_that_can_neither_be_typed_nor_pasted_is_named_by_its_kind_before_
     if desk.desktop.kind != Kind::Kde {
         return;
     }
+    // A compositor that cannot be reached lends no clipboard, and the portal lends none here.
+    desk.typist = Box::new(connect(&desk.desktop, Path::new("/nonexistent")).unwrap());
+    desk.open();
     match desk.apply(0, "ok 你好") {
         Err(TypistError::Nowhere { typed: 0, reason }) => assert!(reason.contains("Chinese"), "{reason}"),
         other => panic!("{other:?}"),
@@ -241,13 +249,69 @@ fn a_character_that_can_neither_be_typed_nor_pasted_is_named_by_its_kind_before_
 fn while_the_desktop_asks_the_text_is_given_back_at_once() {
     let Some(kind @ Kind::Gnome) = Kind::asked() else { return };
     let desktop = Desktop::start(kind, "us").unwrap();
-    let (bus, state) = (desktop.variable("DBUS_SESSION_BUS_ADDRESS"), desktop.path("state"));
-    let mut typist = Portal::connect(bus, Path::new(&state)).unwrap();
+    let mut typist = connect(&desktop, &desktop.display()).unwrap();
     for _ in 0..2 {
         match typist.apply(&Edit { erase: 0, insert: "hello".into() }) {
             Err(TypistError::Nowhere { typed: 0, reason }) => assert!(reason.contains("allow"), "{reason}"),
             other => panic!("{other:?}"),
         }
+    }
+}
+
+#[test]
+fn text_is_kept_to_the_window_that_was_dictated_into() {
+    let Some(kind @ (Kind::Gnome | Kind::Kde)) = Kind::asked() else { return };
+    let desktop = Desktop::start(kind, "us").unwrap();
+    let typist = portal(&desktop);
+    let mut terminal = desktop.terminal().unwrap();
+    let config = Config::parse("focus = \"hold\"").unwrap();
+    let bus = desktop.variable("DBUS_SESSION_BUS_ADDRESS");
+    let focus = Focus::start(bus, Path::new(&desktop.path("state"))).unwrap();
+    let typist = Mutex::new(Some(Box::new(typist) as Box<dyn Typist>));
+    let open = move |_: &[&str]| {
+        typist.lock().unwrap().take().ok_or_else(|| TypistError::Unavailable("the typist was lost".into()))
+    };
+    let (send, reports) = mpsc::channel();
+    let thread = spawn_with(open, &config, || Some(focus), move |report| drop(send.send(report))).unwrap();
+    let apply = |id, insert: &str| {
+        thread.resume();
+        thread.send(id, Edit { erase: 0, insert: insert.into() });
+        reports.recv_timeout(PATIENCE).unwrap()
+    };
+    let until = |so: &dyn Fn(&Report) -> bool| {
+        let deadline = Instant::now() + PATIENCE;
+        for id in 1.. {
+            let report = apply(id, "");
+            if so(&report) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{report:?}");
+        }
+    };
+    thread.watch(true);
+    until(&|report| report.result.is_ok());
+    assert_eq!(apply(1_000_000, "one ").result, Ok(()));
+    // Where programs are all that tells, the terminal tells nothing, and the other does.
+    let other = Ended(match kind {
+        Kind::Kde => desktop.command("foot").spawn().unwrap(),
+        _ => desktop.command("zenity").args(["--entry", "--title=Other"]).spawn().unwrap(),
+    });
+    until(&|report| report.elsewhere);
+    let kept = apply(2_000_000, "two");
+    assert!(kept.elsewhere && kept.typed == 0, "{kept:?}");
+    drop(other);
+    until(&|report| report.result.is_ok());
+    assert_eq!(apply(3_000_000, "two").result, Ok(()));
+    assert_eq!(terminal.typed("one two", PATIENCE).unwrap(), "one two");
+}
+
+/// A program that is ended when this is dropped.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -6,6 +6,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 use swictation_core::Edit;
+use swictation_core::config::Config;
 use swictation_daemon::typist::thread::{Report, spawn_with};
 use swictation_daemon::typist::x11::X11;
 use swictation_daemon::typist::{Typist, TypistError};
@@ -137,7 +138,9 @@ fn after_the_server_was_restarted_the_rest_is_typed_there() {
     drop(typist);
     let (display, (send, reports)) = (server.display.clone(), mpsc::channel());
     let open = move |_: &[&str]| Ok(Box::new(X11::connect(Some(&display))?) as Box<dyn Typist>);
-    let thread = spawn_with(open, false, move |report: Report| send.send(report).unwrap()).unwrap();
+    let thread =
+        spawn_with(open, &Config::default(), || None, move |report: Report| send.send(report).unwrap())
+            .unwrap();
     let text = long();
     thread.send(1, insert(&text));
     let begun = terminal.typed(&text[..100], PATIENCE).unwrap();

@@ -198,9 +198,9 @@ impl Desktop {
         }
     }
 
-    /// Whether the desktop's portal lends the clipboard.
-    pub fn lends_clipboard(&self) -> bool {
-        self.kind == Kind::Gnome
+    /// Whether its portal types, and pastes what the layouts lack.
+    pub fn pastes(&self) -> bool {
+        matches!(self.kind, Kind::Gnome | Kind::Kde)
     }
 
     /// Opens a terminal and waits until it has the focus.
@@ -421,6 +421,8 @@ impl Desktop {
             "config/kxkbrc",
             &format!("[Layout]\nUse=true\nLayoutList={names}\nVariantList={variants}\n"),
         )?;
+        // What a test opens has the focus, although nobody has clicked.
+        self.write("config/kwinrc", "[Windows]\nFocusStealingPreventionLevel=0\n")?;
         self.bus("DBUS_SESSION_BUS_ADDRESS")?;
         let mut kwin = self.command("kwin_wayland");
         kwin.args(["--virtual", "--width", "1024", "--height", "768", "--no-lockscreen"]);

@@ -39,6 +39,8 @@ struct ConfigFile {
     stop_tail_ms: Option<i64>,
     typist: Option<String>,
     focus: Option<Focus>,
+    password_fields: Option<bool>,
+    terminal_enter: Option<bool>,
     trailing_space: Option<bool>,
     cancel_erases: Option<bool>,
     unload_seconds: Option<i64>,
@@ -120,6 +122,10 @@ pub struct Config {
     pub typist: String,
     /// What becomes of text when the focus moves.
     pub focus: Focus,
+    /// Text goes into fields for passwords, too.
+    pub password_fields: bool,
+    /// A line break in a terminal is Return there, which runs a command.
+    pub terminal_enter: bool,
     /// End a dictation with a space.
     pub trailing_space: bool,
     /// The worker, and the memory it takes, goes after so long without a dictation; 0 = never.
@@ -157,6 +163,8 @@ impl Default for Config {
             stop_tail_ms: 200,
             typist: "auto".to_owned(),
             focus: Focus::default(),
+            password_fields: false,
+            terminal_enter: false,
             trailing_space: true,
             unload_seconds: 0,
             keep_skipped: false,
@@ -233,6 +241,8 @@ impl Config {
             stop_tail_ms: next.stop_tail_ms,
             typist: next.typist.clone(),
             focus: next.focus,
+            password_fields: next.password_fields,
+            terminal_enter: next.terminal_enter,
             trailing_space: next.trailing_space,
             unload_seconds: next.unload_seconds,
             keep_skipped: next.keep_skipped,
@@ -303,6 +313,8 @@ impl ConfigFile {
                 .unwrap_or(defaults.stop_tail_ms),
             typist: named("typist", self.typist, defaults.typist)?,
             focus: self.focus.unwrap_or(defaults.focus),
+            password_fields: self.password_fields.unwrap_or(defaults.password_fields),
+            terminal_enter: self.terminal_enter.unwrap_or(defaults.terminal_enter),
             trailing_space: self.trailing_space.unwrap_or(defaults.trailing_space),
             unload_seconds: number("unload_seconds", self.unload_seconds, 0, 86_400)?
                 .unwrap_or(defaults.unload_seconds),

@@ -4,10 +4,15 @@
 //! returns when the text has been handed over as far as its protocol can confirm
 //! it. It knows nothing of words, sessions or workers.
 
+mod clipboard;
 pub mod enigo;
+pub mod focus;
+mod guard;
 pub mod layout;
 mod ledger;
+mod listener;
 pub mod locks;
+pub mod paste;
 pub mod portal;
 pub mod stdout;
 pub mod thread;
@@ -27,6 +32,14 @@ pub trait Typist: Send {
     /// gets some, and into no other, as far as the typist can tell windows apart.
     fn watch(&mut self, keep: bool) {
         let _ = keep;
+    }
+    /// Whether [`Typist::watch`] can keep text to a window.
+    fn knows_windows(&self) -> bool {
+        false
+    }
+    /// The class of the window that has the focus, as far as the typist can tell.
+    fn class(&mut self) -> Option<String> {
+        None
     }
     /// Takes in what has piled up; called every few seconds while it watches.
     fn tend(&mut self) {}
@@ -76,6 +89,18 @@ pub enum TypistError {
     },
 }
 
+impl TypistError {
+    /// So many characters had arrived before those that it counts.
+    fn add(&mut self, before: usize) {
+        match self {
+            Self::Nowhere { typed, .. } | Self::Elsewhere { typed } | Self::Lost { typed, .. } => {
+                *typed += before
+            }
+            Self::Unavailable(_) => {}
+        }
+    }
+}
+
 const ELSEWHERE: &str = "another window has the focus than the one that was dictated into";
 
 /// Opens a mechanism, or says why this session does not have it.
@@ -96,6 +121,7 @@ pub const TYPISTS: &[Mechanism] = &[
     Mechanism { name: "wayland", open: wayland::open, probe: Some(wayland::open) },
     Mechanism { name: "x11", open: x11::open, probe: Some(x11::probe) },
     Mechanism { name: "portal", open: portal::open, probe: Some(portal::open) },
+    Mechanism { name: "paste", open: paste::open, probe: Some(paste::open) },
     Mechanism { name: "stdout", open: stdout::open, probe: None },
     Mechanism { name: "enigo", open: enigo::open, probe: None },
 ];
@@ -199,7 +225,7 @@ mod tests {
     fn an_unknown_name_lists_the_known_ones() {
         assert_eq!(
             opened(TYPISTS, "telepathy"),
-            "no typist is called \"telepathy\"; write auto, wayland, x11, portal, stdout, enigo"
+            "no typist is called \"telepathy\"; write auto, wayland, x11, portal, paste, stdout, enigo"
         );
     }
 }

@@ -8,18 +8,24 @@
 //! resume, so that no text overtakes another. It never drops an edit without a report
 //! and never decides what becomes of a text that could not be typed.
 
+use super::focus::Focus;
+use super::guard::Guard;
 use super::ledger::Ledger;
-use super::{Typist, TypistError};
+use super::{ELSEWHERE, Typist, TypistError};
 use std::collections::VecDeque;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use swictation_core::Edit;
-use swictation_core::config::{Config, Focus};
+use swictation_core::config::{self, Config};
 use swictation_core::edit::insertable;
 
 /// How often a typist that watches is tended.
 const TENDED: Duration = Duration::from_secs(2);
+
+/// How many characters go to a typist that does not know windows before it is looked again
+/// which has the focus.
+const PIECE: usize = 200;
 
 /// What became of an edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,24 +64,41 @@ enum Order {
 /// # Errors
 /// The system's refusal to start a thread.
 pub fn spawn(config: &Config, reports: impl Fn(Report) + Send + 'static) -> std::io::Result<TypistThread> {
-    let (name, keep) = (config.typist.clone(), config.focus != Focus::Follow);
-    spawn_with(move |failed| super::open(&name, failed), keep, reports)
+    let name = config.typist.clone();
+    // What is said on a terminal or into a file is nobody's window.
+    let follows = name != "stdout";
+    let follow = move || follows.then(|| Focus::start(None, &crate::settings::state_dir()).ok()).flatten();
+    spawn_with(move |failed| super::open(&name, failed), config, follow, reports)
 }
 
-/// As [`spawn`], with another way to open a typist that is none of those that failed; with
-/// `keep`, a dictation is typed into one window alone, see [`Typist::watch`].
+/// As [`spawn`], with another way to open a typist that is none of those that failed, and to
+/// follow the focus, which is done on the thread.
 ///
 /// # Errors
 /// The system's refusal to start a thread.
 pub fn spawn_with(
     open: impl FnMut(&[&str]) -> Result<Box<dyn Typist>, TypistError> + Send + 'static,
-    keep: bool,
+    config: &Config,
+    follow: impl FnOnce() -> Option<Focus> + Send + 'static,
     reports: impl Fn(Report) + Send + 'static,
 ) -> std::io::Result<TypistThread> {
     let (orders, queue) = mpsc::channel();
-    let mut desk =
-        Desk { typist: None, open, reports, ledger: Ledger::default(), keep, halted: None, elsewhere: false };
-    let thread = std::thread::Builder::new().name("typist".into()).spawn(move || desk.run(&queue))?;
+    let keep = config.focus != config::Focus::Follow;
+    let mut desk = Desk {
+        typist: None,
+        open,
+        reports,
+        ledger: Ledger::default(),
+        guard: Guard::new(config),
+        keep,
+        halted: None,
+        elsewhere: false,
+    };
+    let work = move || {
+        desk.guard.follow(follow());
+        desk.run(&queue);
+    };
+    let thread = std::thread::Builder::new().name("typist".into()).spawn(work)?;
     Ok(TypistThread { orders: Some(orders), thread: Some(thread) })
 }
 
@@ -140,6 +163,7 @@ struct Desk<O, R> {
     open: O,
     reports: R,
     ledger: Ledger,
+    guard: Guard,
     /// A dictation is kept to one window.
     keep: bool,
     /// Why an edit failed, until it is told to resume.
@@ -245,6 +269,7 @@ where
 
     fn watch(&mut self, dictating: bool) {
         self.ledger.renew(dictating);
+        self.guard.watch(dictating && self.keep);
         if let Some(typist) = &mut self.typist {
             if dictating { typist.watch(self.keep) } else { typist.rest() }
         }
@@ -296,10 +321,22 @@ where
                 Err(e) if reason.is_empty() => return (typed, Err(e.to_string())),
                 Err(e) => return (typed, Err(format!("{reason}; then: {e}"))),
             };
-            let name = typist.name();
-            let result = typist.apply(&Edit { erase, insert: text[typed..].iter().collect() });
+            let (name, knows_windows) = (typist.name(), typist.knows_windows());
+            let now = self.guard.look();
+            if let Some(why) = self.guard.refuses(&now) {
+                return (typed, Err(why.to_owned()));
+            }
+            self.elsewhere = !knows_windows && self.guard.is_elsewhere(&now);
+            if self.elsewhere {
+                return (typed, Err(ELSEWHERE.to_owned()));
+            }
+            let Some(typist) = &mut self.typist else { continue };
+            let end = if knows_windows { text.len() } else { text.len().min(typed + PIECE) };
+            let piece = String::from_iter(&text[typed..end]);
+            let piece = self.guard.admit(&piece, &now, || typist.class());
+            let result = typist.apply(&Edit { erase, insert: piece.clone().into_owned() });
             let arrived = match &result {
-                Ok(()) => text.len() - typed,
+                Ok(()) => end - typed,
                 Err(
                     TypistError::Lost { typed, .. }
                     | TypistError::Nowhere { typed, .. }
@@ -307,9 +344,15 @@ where
                 ) => *typed,
                 Err(TypistError::Unavailable(_)) => 0,
             };
-            self.ledger.note(id, text[typed..].iter().copied().take(arrived));
+            self.ledger.note(id, piece.chars().take(arrived));
             typed += arrived;
-            let Err(e) = result else { return (typed, Ok(())) };
+            let Err(e) = result else {
+                if typed == text.len() {
+                    return (typed, Ok(()));
+                }
+                erase = 0;
+                continue;
+            };
             self.elsewhere = matches!(e, TypistError::Elsewhere { .. });
             if let TypistError::Nowhere { .. } | TypistError::Elsewhere { .. } = e {
                 return (typed, Err(e.to_string()));

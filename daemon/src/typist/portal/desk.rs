@@ -1,20 +1,21 @@
 //! An open session at work: edits become strokes, and what has none is pasted.
 
-use super::clipboard::Clipboard;
 use super::ei::Keyboard;
-use super::selection::Selection;
 use super::session::Session;
 use crate::control::dbus::next;
 use crate::typist::TypistError;
+use crate::typist::clipboard::{Clipboard, Control, Selection, Told};
 use crate::typist::layout::{Active, Stroke};
 use crate::typist::locks;
-use std::path::Path;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use swictation_core::Edit;
 use swictation_core::edit::insertable;
 use tokio::time::Instant;
-use zbus::{Message, MessageStream};
+use wayland_client::Connection;
+use zbus::MessageStream;
 
 /// Characters between two syncs, and the pause after each: together they bound the pace to
 /// 2,000 characters a second. A compositor drops programs that cannot keep up.
@@ -40,7 +41,7 @@ pub(super) enum News {
     /// The session is over, and why.
     Over(String),
     /// Something about the clipboard.
-    Clipboard(Message),
+    Clipboard(Told),
 }
 
 /// A session with its keyboard.
@@ -58,10 +59,16 @@ impl Desk {
     ///
     /// # Errors
     /// Why that cannot be done, for a person.
-    pub(super) async fn open(session: Session, clipboard: Option<MessageStream>) -> Result<Self, String> {
+    pub(super) async fn open(
+        session: Session,
+        clipboard: Option<MessageStream>,
+        display: Option<PathBuf>,
+    ) -> Result<Self, String> {
         let session = Arc::new(session);
         let closed = session.closed().await?;
-        let clipboard = clipboard.map(|told| Clipboard::new(Selection::new(session.clone(), told)));
+        let portal = clipboard.map(|told| super::Selection::new(session.clone(), told));
+        let selection = compositor(display).map(Selection::Control).or(portal.map(Selection::Portal));
+        let clipboard = selection.map(Clipboard::new);
         let keyboard = Keyboard::connect(session.eis().await?).await?;
         Ok(Self { session, closed, keyboard, clipboard, group: 0 })
     }
@@ -103,9 +110,9 @@ impl Desk {
     ///
     /// # Errors
     /// Why the session is of no use any more.
-    pub(super) async fn take_in(&mut self, message: &Message) -> Result<(), String> {
+    pub(super) async fn take_in(&mut self, told: Told) -> Result<(), String> {
         match &mut self.clipboard {
-            Some(clipboard) => clipboard.take_in(message).await.map(drop),
+            Some(clipboard) => clipboard.take_in(told).await.map(drop),
             None => Ok(()),
         }
     }
@@ -204,6 +211,15 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// The clipboard of the compositor, where it lends that to any program.
+fn compositor(display: Option<PathBuf>) -> Option<Control> {
+    let connection = match display {
+        Some(display) => Connection::from_socket(UnixStream::connect(display).ok()?).ok()?,
+        None => Connection::connect_to_env().ok()?,
+    };
+    Control::connect(connection).ok()
 }
 
 /// How many characters are pasted at once: up to the last on this line that has no key.

@@ -4,15 +4,15 @@
 //! is to be typed is given back at once with that as the reason, and typed when it is tried
 //! again. Who says no is asked again with the next dictation and not before.
 
-use super::desk::{Desk, News};
+use super::desk::{self, Desk};
 use super::session::{self, Refusal, Session};
 use super::token::Token;
 use crate::typist::TypistError;
+use crate::typist::listener::Listen;
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 use swictation_core::Edit;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use zbus::Connection;
 
@@ -20,14 +20,6 @@ use zbus::Connection;
 /// where somebody has.
 const UNASKED: Duration = Duration::from_secs(10);
 const ASKING: Duration = Duration::from_millis(500);
-
-/// What the typist wants.
-pub(super) enum Order {
-    /// A dictation begins.
-    Begin,
-    /// Apply an edit, and tell what came of it.
-    Apply(Edit, Sender<Result<(), TypistError>>),
-}
 
 type Opened = Result<Box<Desk>, Refusal>;
 type Opening = Pin<Box<dyn Future<Output = Opened>>>;
@@ -43,14 +35,18 @@ enum Stage {
 }
 
 /// What the desktop has to say.
-enum Told {
+pub(super) enum News {
+    /// What came of the question for a session.
     Opened(Opened),
-    News(News),
+    /// Something about the session.
+    Session(desk::News),
 }
 
 /// The portal, and the session with it.
 pub(super) struct Life {
     connection: Connection,
+    /// Where the compositor is, if not where the environment says.
+    display: Option<PathBuf>,
     token: Token,
     /// How many sessions were asked for.
     sessions: usize,
@@ -62,32 +58,14 @@ impl Life {
     ///
     /// # Errors
     /// Why there is none, for a person.
-    pub(super) async fn find(bus: Option<&str>, token: Token) -> Result<Self, String> {
+    pub(super) async fn find(
+        bus: Option<&str>,
+        display: Option<PathBuf>,
+        token: Token,
+    ) -> Result<Self, String> {
         let connection = session::connect(bus).await?;
         session::check(&connection).await?;
-        Ok(Self { connection, token, sessions: 0, stage: Stage::Absent })
-    }
-
-    /// Does what is ordered until nobody can order any more.
-    pub(super) async fn run(mut self, mut orders: UnboundedReceiver<Order>) {
-        loop {
-            let order = tokio::select! {
-                order = orders.recv() => order,
-                told = self.attend() => {
-                    self.take_in(told).await;
-                    continue;
-                }
-            };
-            match order {
-                None => return,
-                Some(Order::Begin) => {
-                    if let Stage::Absent | Stage::Denied = self.stage {
-                        self.begin();
-                    }
-                }
-                Some(Order::Apply(edit, reply)) => drop(reply.send(self.apply(&edit).await)),
-            }
-        }
+        Ok(Self { connection, display, token, sessions: 0, stage: Stage::Absent })
     }
 
     /// Asks for a session; the answer comes when it is attended to.
@@ -95,32 +73,8 @@ impl Life {
         let token = self.token.read();
         let patience = if token.is_some() { UNASKED } else { ASKING };
         self.sessions += 1;
-        let opening = open(self.connection.clone(), self.sessions, token);
+        let opening = open(self.connection.clone(), self.display.clone(), self.sessions, token);
         self.stage = Stage::Opening(Box::pin(opening), Instant::now() + patience);
-    }
-
-    /// Waits for what the desktop has to say.
-    async fn attend(&mut self) -> Told {
-        match &mut self.stage {
-            Stage::Absent | Stage::Denied => std::future::pending().await,
-            Stage::Opening(opening, _) => Told::Opened(opening.await),
-            Stage::Open(desk) => Told::News(desk.attend().await),
-        }
-    }
-
-    async fn take_in(&mut self, told: Told) {
-        let over = match (told, &mut self.stage) {
-            // Whoever applies an edit next is told what failed.
-            (Told::Opened(opened), _) => return drop(self.opened(opened)),
-            (Told::News(News::Over(why)), _) => why,
-            (Told::News(News::Clipboard(message)), Stage::Open(desk)) => match desk.take_in(&message).await {
-                Ok(()) => return,
-                Err(why) => why,
-            },
-            (Told::News(News::Clipboard(_)), _) => return,
-        };
-        tracing::info!("the session of the desktop's portal is over: {over}");
-        self.close().await;
     }
 
     fn opened(&mut self, opened: Opened) -> Result<(), String> {
@@ -149,6 +103,40 @@ impl Life {
             desk.close().await;
         }
     }
+}
+
+impl Listen for Life {
+    type News = News;
+
+    async fn attend(&mut self) -> News {
+        match &mut self.stage {
+            Stage::Absent | Stage::Denied => std::future::pending().await,
+            Stage::Opening(opening, _) => News::Opened(opening.await),
+            Stage::Open(desk) => News::Session(desk.attend().await),
+        }
+    }
+
+    async fn take_in(&mut self, news: News) {
+        let over = match (news, &mut self.stage) {
+            // Whoever applies an edit next is told what failed.
+            (News::Opened(opened), _) => return drop(self.opened(opened)),
+            (News::Session(desk::News::Over(why)), _) => why,
+            (News::Session(desk::News::Clipboard(told)), Stage::Open(desk)) => match desk.take_in(told).await
+            {
+                Ok(()) => return,
+                Err(why) => why,
+            },
+            (News::Session(desk::News::Clipboard(_)), _) => return,
+        };
+        tracing::info!("the session of the desktop's portal is over: {over}");
+        self.close().await;
+    }
+
+    fn watch(&mut self, _: bool) {
+        if let Stage::Absent | Stage::Denied = self.stage {
+            self.begin();
+        }
+    }
 
     async fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
         if let Stage::Absent = self.stage {
@@ -173,7 +161,12 @@ impl Life {
     }
 }
 
-async fn open(connection: Connection, number: usize, token: Option<String>) -> Opened {
+async fn open(
+    connection: Connection,
+    display: Option<PathBuf>,
+    number: usize,
+    token: Option<String>,
+) -> Opened {
     let name = format!("swictation_{number}");
     let (session, clipboard) = match Session::open(connection.clone(), &name, token.as_deref()).await {
         // A token of another desktop, or of one that was set up anew.
@@ -183,7 +176,7 @@ async fn open(connection: Connection, number: usize, token: Option<String>) -> O
         }
         opened => opened?,
     };
-    Desk::open(session, clipboard).await.map(Box::new).map_err(Refusal::Failed)
+    Desk::open(session, clipboard, display).await.map(Box::new).map_err(Refusal::Failed)
 }
 
 fn nowhere(reason: &str) -> TypistError {

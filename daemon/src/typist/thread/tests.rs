@@ -63,7 +63,8 @@ fn typed(lives: &'static [Option<usize>], edits: &[(usize, &str)]) -> (String, V
         None => Err(TypistError::Unavailable("not here".into())),
     };
     let (send, reports) = mpsc::channel();
-    let thread = spawn_with(open, false, move |report| send.send(report).unwrap()).unwrap();
+    let thread =
+        spawn_with(open, &Config::default(), || None, move |report| send.send(report).unwrap()).unwrap();
     for (id, (erase, insert)) in edits.iter().enumerate() {
         thread.resume();
         thread.send(id as u64, Edit { erase: *erase, insert: (*insert).into() });
@@ -115,7 +116,8 @@ fn preparing_opens_the_typist_once_and_without_a_report() {
         *count.lock().unwrap() += 1;
         Ok(Box::new(Frail::new(&Window::default(), 9)) as Box<dyn Typist>)
     };
-    let thread = spawn_with(open, false, move |_| *reports.lock().unwrap() += 1).unwrap();
+    let thread =
+        spawn_with(open, &Config::default(), || None, move |_| *reports.lock().unwrap() += 1).unwrap();
     thread.prepare();
     thread.prepare();
     drop(thread);
@@ -127,7 +129,10 @@ fn desk(
     open: impl FnMut(&[&str]) -> Result<Box<dyn Typist>, TypistError> + Send + 'static,
 ) -> (TypistThread, Receiver<Report>) {
     let (send, reports) = mpsc::channel();
-    (spawn_with(open, false, move |report| send.send(report).unwrap()).unwrap(), reports)
+    (
+        spawn_with(open, &Config::default(), || None, move |report| send.send(report).unwrap()).unwrap(),
+        reports,
+    )
 }
 
 fn insert(text: &str) -> Edit {
@@ -213,6 +218,7 @@ fn cancelled(lasts: &'static [usize], edits: [&str; 3], erase: bool) -> (String,
         open: |_: &[&str]| Err(TypistError::Unavailable(String::new())),
         reports: |report: Report| dropped.set(report.id),
         ledger: Ledger::default(),
+        guard: Guard::default(),
         keep: false,
         halted: None,
         elsewhere: false,
@@ -291,6 +297,7 @@ fn what_is_scratched_before_it_was_typed_is_dropped() {
         open: |_: &[&str]| Err(TypistError::Unavailable(String::new())),
         reports: |report: Report| dropped.borrow_mut().push((report.id, report.typed, report.result)),
         ledger: Ledger::default(),
+        guard: Guard::default(),
         keep: false,
         halted: None,
         elsewhere: false,

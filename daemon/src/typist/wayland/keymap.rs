@@ -7,6 +7,7 @@
 //! of a language do on a keyboard with AltGr, in the order in which they are first
 //! needed. They stay until there is no room, so that a language needs few keymaps.
 
+use crate::typist::paste::Chord;
 use std::fmt::Write;
 
 /// The keys that carry characters: evdev codes from the first on, with what they type
@@ -24,15 +25,19 @@ const ROWS: [(u8, &str, &str); 6] = [
 const SPACE: u8 = 57;
 
 /// Keys that type no character, by evdev code.
-const NAMED: [(u8, &str); 3] = [(BACKSPACE, "BackSpace"), (TAB, "Tab"), (ENTER, "Return")];
+const NAMED: [(u8, &str); 4] =
+    [(BACKSPACE, "BackSpace"), (TAB, "Tab"), (ENTER, "Return"), (PASTE, "XF86Paste")];
 
 /// The key that removes what is before the caret.
 pub(super) const BACKSPACE: u8 = 14;
 const TAB: u8 = 15;
 const ENTER: u8 = 28;
+const PASTE: u8 = 135;
+const V: u8 = 47;
 
 /// Modifiers as bits of a mask, in the order of XKB's eight.
 const SHIFT: u32 = 1;
+const CONTROL: u32 = 1 << 2;
 const MOD5: u32 = 1 << 7;
 
 /// The modifiers of the four levels of a key.
@@ -81,6 +86,15 @@ impl Keymap {
             Some(Press { key, modifiers: LEVELS[2 + at % 2] })
         };
         named.map(Press::of).or_else(plain).or_else(further)
+    }
+
+    /// What asks a window to paste.
+    pub(super) fn chord(chord: Chord) -> Press {
+        match chord {
+            Chord::Paste => Press::of(PASTE),
+            Chord::ControlShiftV => Press { key: V, modifiers: CONTROL | SHIFT },
+            Chord::ControlV => Press { key: V, modifiers: CONTROL },
+        }
     }
 
     /// Gives keys to the characters of a text, from its beginning on as far as there is

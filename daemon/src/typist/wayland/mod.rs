@@ -12,6 +12,7 @@
 mod keymap;
 mod seen;
 
+use super::paste::{Chord, Keyboard};
 use super::{ELSEWHERE, Typist, TypistError};
 use keymap::{BACKSPACE, Keymap, Press};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -235,10 +236,6 @@ impl Wayland {
     }
 
     fn edit(&mut self, edit: &Edit, typed: &mut usize) -> Result<(), Halt> {
-        if std::mem::take(&mut self.fresh) {
-            std::thread::sleep(NOTICED.saturating_sub(self.made.elapsed()));
-        }
-        self.answer()?;
         let mut erased = 0;
         while erased < edit.erase {
             let presses = [Press::of(BACKSPACE); STRIDE];
@@ -246,9 +243,29 @@ impl Wayland {
         }
         let text: Vec<char> = insertable(&edit.insert).chars().collect();
         let done = self.type_text(&text, typed);
+        self.let_go()?;
+        done
+    }
+
+    /// Holds no modifier any more.
+    fn let_go(&mut self) -> Result<(), Halt> {
         if std::mem::take(&mut self.modifiers) != 0 {
             self.keyboard.modifiers(0, 0, 0, 0);
             self.answer()?;
+        }
+        Ok(())
+    }
+
+    /// Does some work while the compositor tells of its windows.
+    fn seeing(&mut self, work: impl FnOnce(&mut Self) -> Result<(), Halt>) -> Result<(), Halt> {
+        let watches = self.windows.is_some();
+        self.see_windows();
+        if std::mem::take(&mut self.fresh) {
+            std::thread::sleep(NOTICED.saturating_sub(self.made.elapsed()));
+        }
+        let done = self.answer().and_then(|()| work(self));
+        if !watches {
+            self.see_no_windows();
         }
         done
     }
@@ -260,18 +277,8 @@ impl Typist for Wayland {
     }
 
     fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
-        let watches = self.windows.is_some();
-        self.see_windows();
         let mut typed = 0;
-        let done = self.edit(edit, &mut typed);
-        if !watches {
-            self.see_no_windows();
-        }
-        done.map_err(|halt| match halt {
-            Halt::Nowhere => TypistError::Nowhere { typed, reason: halt.to_string() },
-            Halt::Elsewhere => TypistError::Elsewhere { typed },
-            _ => TypistError::Lost { typed, reason: format!("the Wayland compositor is lost: {halt}") },
-        })
+        self.seeing(|wayland| wayland.edit(edit, &mut typed)).map_err(|halt| halt.after(typed))
     }
 
     fn watch(&mut self, keep: bool) {
@@ -285,6 +292,21 @@ impl Typist for Wayland {
         }
     }
 
+    fn knows_windows(&self) -> bool {
+        self.globals.contents().with_list(|all| {
+            all.iter().any(|global| global.interface == ZwlrForeignToplevelManagerV1::interface().name)
+        })
+    }
+
+    fn class(&mut self) -> Option<String> {
+        let mut class = None;
+        let looked = self.seeing(|wayland| {
+            class = wayland.seen.class();
+            Ok(())
+        });
+        looked.ok().and(class)
+    }
+
     fn tend(&mut self) {
         if self.windows.is_some() {
             let _ = self.answer();
@@ -293,6 +315,17 @@ impl Typist for Wayland {
 
     fn rest(&mut self) {
         self.see_no_windows();
+    }
+}
+
+impl Keyboard for Wayland {
+    fn press_chord(&mut self, chord: Chord) -> Result<(), TypistError> {
+        let pressed = self.seeing(|wayland| {
+            let pressed = wayland.stride(&[Keymap::chord(chord)], &mut 0);
+            wayland.let_go()?;
+            pressed
+        });
+        pressed.map_err(|halt| halt.after(0))
     }
 }
 
@@ -311,6 +344,17 @@ enum Halt {
     Protocol(#[from] DispatchError),
     #[error("{0}")]
     Io(#[from] std::io::Error),
+}
+
+impl Halt {
+    /// What is told when so many characters had arrived.
+    fn after(self, typed: usize) -> TypistError {
+        match self {
+            Self::Nowhere => TypistError::Nowhere { typed, reason: self.to_string() },
+            Self::Elsewhere => TypistError::Elsewhere { typed },
+            _ => TypistError::Lost { typed, reason: format!("the Wayland compositor is lost: {self}") },
+        }
+    }
 }
 
 /// Something that the compositor must offer.

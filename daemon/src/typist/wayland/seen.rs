@@ -34,6 +34,13 @@ pub(super) enum Place {
     Elsewhere,
 }
 
+/// A window, and what is known of it.
+struct Window {
+    handle: ZwlrForeignToplevelHandleV1,
+    focused: bool,
+    class: Option<String>,
+}
+
 /// What is known of the session.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -45,8 +52,8 @@ pub(super) struct Seen {
     pub arrived: u64,
     /// Where the first key since [`Seen::begin`] went that went astray.
     pub place: Place,
-    /// The windows, while they are watched, and whether they have the focus.
-    windows: Option<Vec<(ZwlrForeignToplevelHandleV1, bool)>>,
+    /// The windows, while they are watched.
+    windows: Option<Vec<Window>>,
     /// Text is kept to one window: that one, once it is known.
     kept: Option<Option<ObjectId>>,
 }
@@ -59,7 +66,7 @@ impl Seen {
 
     /// No window will be told of any more.
     pub(super) fn rest(&mut self) {
-        self.windows.take().into_iter().flatten().for_each(|(window, _)| window.destroy());
+        self.windows.take().into_iter().flatten().for_each(|window| window.handle.destroy());
         self.kept = None;
     }
 
@@ -77,9 +84,17 @@ impl Seen {
         self.place = self.now();
     }
 
+    /// The class of the window that has the focus.
+    pub(super) fn class(&self) -> Option<String> {
+        self.active().and_then(|window| window.class.clone())
+    }
+
+    fn active(&self) -> Option<&Window> {
+        self.windows.iter().flatten().find(|window| window.focused)
+    }
+
     fn focused(&self) -> Option<ObjectId> {
-        let windows = self.windows.as_deref().unwrap_or_default();
-        windows.iter().find_map(|(window, focus)| focus.then(|| window.id()))
+        self.active().map(|window| window.handle.id())
     }
 
     fn now(&self) -> Place {
@@ -91,9 +106,8 @@ impl Seen {
         }
     }
 
-    fn window(&mut self, id: &ObjectId) -> Option<&mut bool> {
-        let windows = self.windows.as_mut()?;
-        windows.iter_mut().find_map(|(window, focus)| (window.id() == *id).then_some(focus))
+    fn window(&mut self, id: &ObjectId) -> Option<&mut Window> {
+        self.windows.iter_mut().flatten().find(|window| window.handle.id() == *id)
     }
 }
 
@@ -142,7 +156,7 @@ impl Dispatch<ZwlrForeignToplevelManagerV1, ()> for Seen {
     ) {
         if let manager::Event::Toplevel { toplevel } = event {
             match &mut seen.windows {
-                Some(windows) => windows.push((toplevel, false)),
+                Some(windows) => windows.push(Window { handle: toplevel, focused: false, class: None }),
                 None => toplevel.destroy(),
             }
         }
@@ -162,16 +176,15 @@ impl Dispatch<ZwlrForeignToplevelHandleV1, ()> for Seen {
         _: &Connection,
         _: &QueueHandle<Self>,
     ) {
-        let has = match event {
+        let Some(window) = seen.window(&window.id()) else { return };
+        match event {
             handle::Event::State { state } => {
                 let (numbers, _) = state.as_chunks::<4>();
-                numbers.iter().any(|number| u32::from_ne_bytes(*number) == ACTIVATED)
+                window.focused = numbers.iter().any(|number| u32::from_ne_bytes(*number) == ACTIVATED);
             }
-            handle::Event::Closed => false,
-            _ => return,
-        };
-        if let Some(focus) = seen.window(&window.id()) {
-            *focus = has;
+            handle::Event::AppId { app_id } => window.class = Some(app_id),
+            handle::Event::Closed => window.focused = false,
+            _ => {}
         }
     }
 }

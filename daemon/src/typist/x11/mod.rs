@@ -486,6 +486,15 @@ impl Typist for X11 {
         let _ = self.see(false);
     }
 
+    fn knows_windows(&self) -> bool {
+        true
+    }
+
+    fn class(&mut self) -> Option<String> {
+        let (_, focus) = self.server.look().ok()?;
+        self.server.class(focus).ok().flatten()
+    }
+
     fn take_back(&mut self, characters: usize) -> Result<(), String> {
         if !self.watch.people {
             return Err("the X server has no XInput 2.1, so it does not tell who else types".to_owned());

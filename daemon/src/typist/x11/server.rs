@@ -23,6 +23,9 @@ use x11rb::wrapper::ConnectionExt as _;
 /// them back when this one is killed.
 const CLAIM: &[u8] = b"_SWICTATION_KEYCODES";
 
+/// As much of a window's class is read, in units of four bytes.
+const MOST_OF_A_CLASS: u32 = 64;
+
 /// A connection to an X server that has XKB and XTEST.
 pub(super) struct Server {
     connection: RustConnection,
@@ -130,6 +133,30 @@ impl Server {
             }
             window = tree.parent;
         }
+    }
+
+    /// The class of the window that this one is a part of; a window of a toolkit's own in it
+    /// has none.
+    pub(super) fn class(&self, mut window: Window) -> Result<Option<String>, ReplyError> {
+        while window > 1 && window != self.root {
+            let kind = self.connection.get_property(
+                false,
+                window,
+                AtomEnum::WM_CLASS,
+                AtomEnum::STRING,
+                0,
+                MOST_OF_A_CLASS,
+            )?;
+            let tree = self.connection.query_tree(window)?;
+            let (Ok(kind), Ok(tree)) = (kind.reply(), tree.reply()) else { return Ok(None) };
+            // The instance, then the class, each with a zero behind it.
+            if let Some(class) = kind.value.split(|byte| *byte == 0).nth(1).filter(|class| !class.is_empty())
+            {
+                return Ok(Some(String::from_utf8_lossy(class).into_owned()));
+            }
+            window = tree.parent;
+        }
+        Ok(None)
     }
 
     /// Has the server obey nobody else, or everybody again.

@@ -1,17 +1,22 @@
-//! Pasting what the layouts lack, and giving the clipboard back as it was.
+//! Pasting what cannot be typed, and giving the clipboard back as it was.
 //!
 //! A desktop's clipboard holds nothing: whoever copied gives it to each that pastes, when
 //! it pastes. That somebody wants the text is therefore the sign that the window took the
 //! paste. Programs that remember what is copied want it too, but at once and unasked: before
 //! a window was asked to paste it is given to nobody, as they are not to remember it.
-//!
-//! GNOME's portal 48.0 confuses its files and may end, and the session with it, when it
-//! passes contents on: it is asked for that as seldom as can be.
+//! What is said about a clipboard is the same on every desktop ([`selection`]), so all of
+//! this is written once.
 
-use super::selection::{Selection, Told, Wish};
+mod control;
+mod selection;
+mod transfer;
+
+pub(super) use control::Control;
+pub(super) use selection::{Selection, Sink, Told, Wish};
+pub(super) use transfer::{read, write};
+
 use std::time::Duration;
-use tokio::time::{Instant, timeout, timeout_at};
-use zbus::Message;
+use tokio::time::{Instant, timeout_at};
 
 /// A thing that was copied, in each of its forms with their names (MIME types).
 type Content = Vec<(String, Vec<u8>)>;
@@ -37,7 +42,7 @@ const WANTED: Duration = Duration::from_millis(500);
 /// How long it may take to insert it: what is typed too early comes before it.
 const INSERTED: Duration = Duration::from_millis(150);
 
-/// What is kept of the old content: the best form of it, so much in bytes, and so long.
+/// What is kept of the old content: so much in bytes, and what is given in so long.
 const LARGEST: usize = 32 << 20;
 const SAVING: Duration = Duration::from_secs(2);
 
@@ -58,26 +63,27 @@ impl Clipboard {
     }
 
     /// The next thing that the desktop has to say; it is lost when it is not taken in.
-    pub(super) async fn next(&mut self) -> Result<Message, String> {
+    pub(super) async fn next(&mut self) -> Result<Told, String> {
         self.selection.next().await
     }
 
     /// Takes in what the desktop said; whether somebody wanted what is ours.
-    pub(super) async fn take_in(&mut self, message: &Message) -> Result<bool, String> {
-        match self.selection.read(message) {
-            Some(Told::Owner { ours: true, .. }) | None => Ok(false),
-            Some(Told::Owner { ours: false, forms }) => {
+    pub(super) async fn take_in(&mut self, told: Told) -> Result<bool, String> {
+        match told {
+            Told::Owner { ours: true, .. } => Ok(false),
+            Told::Owner { ours: false, forms } => {
                 (self.content, self.others) = (None, forms);
                 Ok(false)
             }
-            Some(Told::Wanted(wish)) => self.give(wish).await,
+            Told::Wanted(wish) => self.give(wish).await,
         }
     }
 
     async fn give(&mut self, wish: Wish) -> Result<bool, String> {
         let form = self.content.iter().flatten().find(|(name, _)| *name == wish.form);
-        self.selection.give(&wish, form.map(|(_, bytes)| bytes.as_slice())).await?;
-        Ok(form.is_some() && TEXT.contains(&wish.form.as_str()))
+        let is_text = form.is_some() && TEXT.contains(&wish.form.as_str());
+        self.selection.give(wish, form.map(|(_, bytes)| bytes.as_slice())).await?;
+        Ok(is_text)
     }
 
     /// Puts a text on the clipboard and waits until nobody wants it unasked.
@@ -103,8 +109,8 @@ impl Clipboard {
     /// Why nobody can want it any more.
     pub(super) async fn is_pasted(&mut self) -> Result<bool, String> {
         let deadline = Instant::now() + WANTED;
-        while let Ok(message) = timeout_at(deadline, self.next()).await {
-            if self.take_in(&message?).await? {
+        while let Ok(told) = timeout_at(deadline, self.next()).await {
+            if self.take_in(told?).await? {
                 tokio::time::sleep(INSERTED).await;
                 return Ok(true);
             }
@@ -133,13 +139,12 @@ impl Clipboard {
         self.content = Some(content);
         let mut deadline = Instant::now() + OWNED;
         let mut ours = false;
-        while let Ok(message) = timeout_at(deadline, self.next()).await {
-            let message = message?;
-            match self.selection.read(&message) {
+        while let Ok(told) = timeout_at(deadline, self.next()).await {
+            match told? {
                 // Owners before us may still be told of.
-                Some(Told::Owner { ours: true, .. }) => ours = true,
-                Some(Told::Wanted(wish)) => self.selection.give(&wish, None).await?,
-                _ => {}
+                Told::Owner { ours: true, .. } => ours = true,
+                Told::Wanted(wish) => self.selection.give(wish, None).await?,
+                Told::Owner { ours: false, .. } => {}
             }
             if ours {
                 deadline = Instant::now() + QUIET;
@@ -148,15 +153,33 @@ impl Clipboard {
         if ours { Ok(()) } else { Err("the desktop does not lend its clipboard".into()) }
     }
 
-    /// What somebody else copied, if it can be had in time.
+    /// What somebody else copied, as far as it can be had in time.
     async fn save(&mut self) -> Content {
-        let has = |form: &&str| self.others.iter().any(|other| other == form);
-        let Some(form) = TEXT.iter().chain(&PICTURE).find(|form| has(form)) else { return Content::new() };
-        let asked = timeout(SAVING, self.selection.ask(form, LARGEST)).await;
-        match asked.ok().flatten() {
-            Some(bytes) if TEXT.contains(form) => TEXT.map(|form| (form.to_owned(), bytes.clone())).into(),
-            Some(bytes) => vec![((*form).to_owned(), bytes)],
-            None => Content::new(),
+        let mut content = Content::new();
+        let mut left = LARGEST;
+        let deadline = Instant::now() + SAVING;
+        for form in self.kept() {
+            let asked = timeout_at(deadline, self.selection.ask(&form, left)).await;
+            if let Some(bytes) = asked.ok().flatten() {
+                left -= bytes.len();
+                content.push((form, bytes));
+            }
         }
+        // A text that could be had in one form alone is that text in each.
+        match content.as_slice() {
+            [(form, bytes)] if TEXT.contains(&form.as_str()) => {
+                TEXT.map(|form| (form.to_owned(), bytes.clone())).into()
+            }
+            _ => content,
+        }
+    }
+
+    /// The forms that are kept of what somebody else copied.
+    fn kept(&self) -> Vec<String> {
+        if !self.selection.is_frail() {
+            return self.others.clone();
+        }
+        let has = |form: &&&str| self.others.iter().any(|other| other == **form);
+        TEXT.iter().chain(&PICTURE).find(has).map(|form| (*form).to_owned()).into_iter().collect()
     }
 }

@@ -1,0 +1,98 @@
+//! The clipboards that desktops lend, as one.
+
+use super::Control;
+use crate::typist::portal;
+use std::os::fd::OwnedFd;
+
+/// What a desktop tells of its clipboard.
+pub(in crate::typist) enum Told {
+    /// Whose the clipboard is, and in which forms there is what was copied.
+    Owner {
+        /// What is there was put there by [`Selection::own`].
+        ours: bool,
+        /// The names of the forms (MIME types).
+        forms: Vec<String>,
+    },
+    /// Somebody wants what is ours.
+    Wanted(Wish),
+}
+
+/// That somebody wants what is ours.
+pub(in crate::typist) struct Wish {
+    /// In which form (MIME type).
+    pub(in crate::typist) form: String,
+    /// Where to.
+    pub(in crate::typist) sink: Sink,
+}
+
+/// Where what is wanted goes.
+pub(in crate::typist) enum Sink {
+    /// Into a file that the desktop gives for this number.
+    Numbered(u32),
+    /// Into this file.
+    File(OwnedFd),
+}
+
+/// A clipboard, and what is told of it.
+pub(in crate::typist) enum Selection {
+    /// The portal's, see [`portal::Selection`].
+    Portal(portal::Selection),
+    /// The compositor's, see [`Control`].
+    Control(Control),
+}
+
+impl Selection {
+    /// The next thing that the desktop tells. Nothing is lost when this is not waited for to
+    /// its end.
+    ///
+    /// # Errors
+    /// Why nothing will be told any more.
+    pub(super) async fn next(&mut self) -> Result<Told, String> {
+        match self {
+            Self::Portal(selection) => selection.next().await,
+            Self::Control(selection) => selection.next().await,
+        }
+    }
+
+    /// Makes the clipboard ours, with something in these forms.
+    ///
+    /// # Errors
+    /// Why that cannot be done.
+    pub(super) async fn own(&mut self, forms: Vec<&str>) -> Result<(), String> {
+        match self {
+            Self::Portal(selection) => selection.own(forms).await,
+            Self::Control(selection) => selection.own(&forms),
+        }
+    }
+
+    /// Gives somebody what is wanted, or nothing where there is none. Whoever wants it may be
+    /// gone: that is no error.
+    ///
+    /// # Errors
+    /// Why the clipboard is of no use any more.
+    pub(super) async fn give(&mut self, wish: Wish, bytes: Option<&[u8]>) -> Result<(), String> {
+        match (self, wish.sink) {
+            (Self::Portal(selection), Sink::Numbered(serial)) => selection.give(serial, bytes).await,
+            (_, Sink::File(sink)) => {
+                super::write(sink, bytes.unwrap_or_default()).await;
+                Ok(())
+            }
+            (Self::Control(_), Sink::Numbered(_)) => Ok(()),
+        }
+    }
+
+    /// Asks the owner of the clipboard for a form; none when it does not give it, or more
+    /// than so many bytes.
+    pub(super) async fn ask(&mut self, form: &str, most: usize) -> Option<Vec<u8>> {
+        match self {
+            Self::Portal(selection) => selection.ask(form, most).await,
+            Self::Control(selection) => selection.ask(form, most).await,
+        }
+    }
+
+    /// To be asked for what was copied as seldom as can be: GNOME's portal 48.0 confuses its
+    /// files and may end, and the session with it, when it passes contents on.
+    pub(super) fn is_frail(&self) -> bool {
+        matches!(self, Self::Portal(_))
+    }
+}

@@ -1,0 +1,222 @@
+//! What programs tell of their windows and fields to what assists people (AT-SPI).
+//!
+//! Each tells when a window of its gets or loses the focus, and which field in it. Programs
+//! of GTK do so everywhere; those of Qt, browsers and Electron only where the desktop says
+//! that it is wanted; many terminals never. So a window that tells nothing cannot be told
+//! from another that tells nothing.
+
+use super::Focused;
+use crate::control::dbus::next;
+use std::time::Duration;
+use zbus::{Connection, Message, MessageStream, OwnedObjectPath, OwnedVariant};
+
+/// The bus of accessibility, on the session's.
+const BUS: &str = "org.a11y.Bus";
+const BUS_OBJECT: &str = "/org/a11y/bus";
+
+const REGISTRY: &str = "org.a11y.atspi.Registry";
+const REGISTRY_OBJECT: &str = "/org/a11y/atspi/registry";
+const ROOT: &str = "/org/a11y/atspi/accessible/root";
+const ACCESSIBLE: &str = "org.a11y.atspi.Accessible";
+
+/// What programs are asked to tell.
+const EVENTS: [&str; 3] = ["window:activate", "window:deactivate", "object:state-changed:focused"];
+const RULES: [&str; 3] = [
+    "type='signal',interface='org.a11y.atspi.Event.Window'",
+    "type='signal',interface='org.a11y.atspi.Event.Object',member='StateChanged',arg0='focused'",
+    "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''",
+];
+
+/// Numbers of roles and states in the protocol.
+const PASSWORD_TEXT: u32 = 40;
+const TERMINAL: u32 = 60;
+const ACTIVE: u32 = 1;
+const FOCUSED: u32 = 12;
+
+/// How long a program may take.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// How long, and among how many things, the focus is looked for at first.
+const LOOKING: Duration = Duration::from_secs(2);
+const THINGS: usize = 500;
+
+/// A thing in a program: the program's name on the bus and the thing's own.
+type Thing = (String, OwnedObjectPath);
+
+/// The bus of accessibility, and what was told on it last.
+pub(super) struct Accessible {
+    connection: Connection,
+    messages: MessageStream,
+    window: Option<Thing>,
+    /// What has the focus in it, with its role.
+    field: Option<(Thing, u32)>,
+    class: Option<String>,
+}
+
+impl Accessible {
+    /// Finds the bus and has programs tell.
+    ///
+    /// # Errors
+    /// Why nothing is told, for the log; mostly, that nothing of the kind is installed.
+    pub(super) async fn find(session: Option<&str>) -> Result<Self, String> {
+        let builder = match session {
+            Some(address) => zbus::connection::Builder::address(address),
+            None => zbus::connection::Builder::session(),
+        };
+        let session = builder.method_timeout(ANSWER).build().await.map_err(|e| e.to_string())?;
+        let answer = session.call_method(Some(BUS), BUS_OBJECT, Some(BUS), "GetAddress", &()).await;
+        let address: String =
+            answer.and_then(|answer| answer.body().deserialize()).map_err(|e| e.to_string())?;
+        let builder = zbus::connection::Builder::address(address.as_str()).method_timeout(ANSWER);
+        let connection = builder.build().await.map_err(|e| e.to_string())?;
+        let messages = MessageStream::from(&connection);
+        let dbus = "org.freedesktop.DBus";
+        for rule in RULES {
+            let added =
+                connection.call_method(Some(dbus), "/org/freedesktop/DBus", Some(dbus), "AddMatch", &rule);
+            added.await.map_err(|e| e.to_string())?;
+        }
+        for event in EVENTS {
+            let registered = connection.call_method(
+                Some(REGISTRY),
+                REGISTRY_OBJECT,
+                Some(REGISTRY),
+                "RegisterEvent",
+                &event,
+            );
+            registered.await.map_err(|e| e.to_string())?;
+        }
+        let mut accessible = Self { connection, messages, window: None, field: None, class: None };
+        // What cannot be found in time is told when it changes.
+        let _ = tokio::time::timeout(LOOKING, accessible.look()).await;
+        Ok(accessible)
+    }
+
+    /// What was told last.
+    pub(super) fn now(&self) -> Focused {
+        let role = self.field.as_ref().map(|(_, role)| *role);
+        Focused {
+            window: self.window.as_ref().map(|(program, window)| format!("{program}{window}")),
+            class: self.class.clone(),
+            password: role == Some(PASSWORD_TEXT),
+            terminal: role == Some(TERMINAL),
+        }
+    }
+
+    /// The next that is told; none when nothing ever will be again. It is lost when it is not
+    /// taken in.
+    pub(super) async fn hear(&mut self) -> Option<Message> {
+        next(&mut self.messages).await?.ok()
+    }
+
+    /// Takes in what was told; none where that is nothing about the focus.
+    pub(super) async fn take_in(&mut self, message: &Message) -> Option<()> {
+        let header = message.header();
+        let thing = (header.sender()?.to_string(), header.path()?.to_owned().into());
+        match (header.interface()?.as_str(), header.member()?.as_str()) {
+            ("org.a11y.atspi.Event.Window", "Activate") => {
+                self.class = self.name(&thing).await;
+                // Of its field it tells later, if that is not the one it had before.
+                if self.window.as_ref() != Some(&thing)
+                    && self.field.as_ref().is_some_and(|(f, _)| f.0 != thing.0)
+                {
+                    self.field = None;
+                }
+                self.window = Some(thing);
+            }
+            ("org.a11y.atspi.Event.Window", "Deactivate") if self.window.as_ref() == Some(&thing) => {
+                (self.window, self.field, self.class) = (None, None, None);
+            }
+            // A program that dies tells nothing of its window.
+            ("org.freedesktop.DBus", "NameOwnerChanged") => {
+                let (gone, _, _): (String, String, String) = message.body().deserialize().ok()?;
+                self.window.take_if(|window| window.0 == gone)?;
+                (self.field, self.class) = (None, None);
+            }
+            ("org.a11y.atspi.Event.Object", "StateChanged") => {
+                if focused(message)? {
+                    let role = self.role(&thing).await?;
+                    self.field = Some((thing, role));
+                } else if self.field.as_ref().is_some_and(|(field, _)| *field == thing) {
+                    self.field = None;
+                } else {
+                    return None;
+                }
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Looks for the active window and its field, in all programs.
+    async fn look(&mut self) -> Option<()> {
+        let root = (REGISTRY.to_owned(), OwnedObjectPath::try_from(ROOT).ok()?);
+        for program in self.children(&root).await? {
+            for window in self.children(&program).await.unwrap_or_default() {
+                if !self.is(&window, ACTIVE).await {
+                    continue;
+                }
+                self.class = self.name(&window).await;
+                self.window = Some(window.clone());
+                let mut things = vec![window];
+                let mut looked_at = 0;
+                while let Some(thing) = things.pop().filter(|_| looked_at < THINGS) {
+                    looked_at += 1;
+                    if self.is(&thing, FOCUSED).await {
+                        let role = self.role(&thing).await?;
+                        self.field = Some((thing, role));
+                        return Some(());
+                    }
+                    things.extend(self.children(&thing).await.unwrap_or_default());
+                }
+                return Some(());
+            }
+        }
+        None
+    }
+
+    async fn ask<B>(&self, thing: &Thing, interface: &str, method: &str, body: &B) -> Option<Message>
+    where
+        B: zbus::export::serde::Serialize + zbus::zvariant::DynamicType,
+    {
+        let (program, path) = thing;
+        self.connection.call_method(Some(program.as_str()), path, Some(interface), method, body).await.ok()
+    }
+
+    async fn children(&self, thing: &Thing) -> Option<Vec<Thing>> {
+        self.ask(thing, ACCESSIBLE, "GetChildren", &()).await?.body().deserialize().ok()
+    }
+
+    async fn is(&self, thing: &Thing, state: u32) -> bool {
+        let answer = self.ask(thing, ACCESSIBLE, "GetState", &()).await;
+        let states: Option<Vec<u32>> = answer.and_then(|answer| answer.body().deserialize().ok());
+        states.is_some_and(|states| {
+            states.get(state as usize / 32).is_some_and(|bits| bits >> (state % 32) & 1 == 1)
+        })
+    }
+
+    async fn role(&self, thing: &Thing) -> Option<u32> {
+        self.ask(thing, ACCESSIBLE, "GetRole", &()).await?.body().deserialize().ok()
+    }
+
+    /// What the program of a thing is called.
+    async fn name(&self, thing: &Thing) -> Option<String> {
+        let program = (thing.0.clone(), OwnedObjectPath::try_from(ROOT).ok()?);
+        let body = (ACCESSIBLE, "Name");
+        let answer = self.ask(&program, "org.freedesktop.DBus.Properties", "Get", &body).await?;
+        let name: OwnedVariant = answer.body().deserialize().ok()?;
+        String::try_from(name).ok().filter(|name| !name.is_empty())
+    }
+}
+
+/// Whether an event says that something has the focus now. What stands behind the first two
+/// parts differs from program to program.
+fn focused(message: &Message) -> Option<bool> {
+    let body = message.body();
+    let now = body
+        .deserialize::<(String, i32, i32, OwnedVariant, std::collections::HashMap<String, OwnedVariant>)>();
+    let state = now.map(|told| told.1).or_else(|_| {
+        body.deserialize::<(String, i32, i32, OwnedVariant, (String, OwnedObjectPath))>().map(|told| told.1)
+    });
+    state.ok().map(|state| state != 0)
+}

@@ -1,0 +1,146 @@
+//! A thread of its own for a typist that the desktop talks to at any time: that a key was
+//! pressed, that somebody wants the clipboard, that it is over. It sleeps until the desktop
+//! or the typist has something.
+
+use super::TypistError;
+use crate::control::dbus::runtime;
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
+use swictation_core::Edit;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+/// What listens.
+pub(super) trait Listen {
+    /// What the desktop has to say.
+    type News;
+
+    /// Waits for what the desktop has to say. Nothing is lost when this is not waited for to
+    /// its end.
+    async fn attend(&mut self) -> Self::News;
+
+    /// Takes in what it said.
+    async fn take_in(&mut self, news: Self::News);
+
+    /// See [`super::Typist::apply`].
+    async fn apply(&mut self, edit: &Edit) -> Result<(), TypistError>;
+
+    /// See [`super::Typist::watch`].
+    fn watch(&mut self, keep: bool);
+
+    /// See [`super::Typist::tend`].
+    fn tend(&mut self) {}
+
+    /// See [`super::Typist::rest`].
+    fn rest(&mut self) {}
+}
+
+enum Order {
+    Apply(Edit, Sender<Result<(), TypistError>>),
+    Watch(bool),
+    Tend,
+    Rest,
+}
+
+/// The other end of the thread, which ends with it.
+pub(super) struct Listener {
+    orders: Option<UnboundedSender<Order>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Listener {
+    /// Opens something on a thread of that name, and listens there.
+    ///
+    /// # Errors
+    /// [`TypistError::Unavailable`] with why it cannot be opened.
+    pub(super) fn start<L: Listen>(
+        name: &str,
+        open: impl AsyncFnOnce() -> Result<L, String> + Send + 'static,
+    ) -> Result<Self, TypistError> {
+        let (orders, mut inbox) = unbounded_channel();
+        let (opened, opening) = mpsc::channel();
+        let live = move || {
+            let runtime = match runtime() {
+                Ok(runtime) => runtime,
+                Err(e) => return drop(opened.send(Err(format!("no runtime to listen with: {e}")))),
+            };
+            runtime.block_on(async {
+                match open().await {
+                    Ok(mut listens) => {
+                        drop(opened.send(Ok(())));
+                        while let Some(order) = next(&mut listens, &mut inbox).await {
+                            obey(&mut listens, order).await;
+                        }
+                    }
+                    Err(why) => drop(opened.send(Err(why))),
+                }
+            });
+        };
+        let thread = std::thread::Builder::new().name(name.into()).spawn(live);
+        let thread = thread.map_err(|e| TypistError::Unavailable(format!("no thread to listen on: {e}")))?;
+        match opening.recv() {
+            Ok(Ok(())) => Ok(Self { orders: Some(orders), thread: Some(thread) }),
+            Ok(Err(why)) => Err(TypistError::Unavailable(why)),
+            Err(_) => Err(TypistError::Unavailable(ENDED.into())),
+        }
+    }
+
+    /// See [`super::Typist::apply`].
+    pub(super) fn apply(&self, edit: &Edit) -> Result<(), TypistError> {
+        let (reply, answer) = mpsc::channel();
+        self.order(Order::Apply(edit.clone(), reply));
+        answer.recv().unwrap_or_else(|_| Err(TypistError::Lost { typed: 0, reason: ENDED.into() }))
+    }
+
+    /// See [`super::Typist::watch`].
+    pub(super) fn watch(&self, keep: bool) {
+        self.order(Order::Watch(keep));
+    }
+
+    /// See [`super::Typist::tend`].
+    pub(super) fn tend(&self) {
+        self.order(Order::Tend);
+    }
+
+    /// See [`super::Typist::rest`].
+    pub(super) fn rest(&self) {
+        self.order(Order::Rest);
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            // A thread that is gone is found out by the next edit.
+            let _ = orders.send(order);
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.orders.take();
+        drop(self.thread.take().map(JoinHandle::join));
+    }
+}
+
+type Inbox = tokio::sync::mpsc::UnboundedReceiver<Order>;
+
+/// The next order; none when nobody can give one any more.
+async fn next<L: Listen>(listens: &mut L, inbox: &mut Inbox) -> Option<Order> {
+    loop {
+        let news = tokio::select! {
+            order = inbox.recv() => return order,
+            news = listens.attend() => news,
+        };
+        listens.take_in(news).await;
+    }
+}
+
+async fn obey<L: Listen>(listens: &mut L, order: Order) {
+    match order {
+        Order::Apply(edit, reply) => drop(reply.send(listens.apply(&edit).await)),
+        Order::Watch(keep) => listens.watch(keep),
+        Order::Tend => listens.tend(),
+        Order::Rest => listens.rest(),
+    }
+}
+
+const ENDED: &str = "the thread that listens to the desktop ended";

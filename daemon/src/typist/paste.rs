@@ -1,0 +1,189 @@
+//! Pasting every text: the last resort, for sessions and windows whose keys do not arrive as
+//! they were sent.
+//!
+//! A keyboard is needed all the same, to ask the window to paste and to end its lines: one
+//! of the other typists lends its own, and with it what it knows of the focus. What was
+//! copied before is there again afterwards, in all its forms.
+
+use super::clipboard::{Clipboard, Control, Selection, Told};
+use super::listener::{Listen, Listener};
+use super::wayland::Wayland;
+use super::{Typist, TypistError};
+use swictation_core::Edit;
+use swictation_core::edit::insertable;
+use wayland_client::Connection;
+
+/// What asks a window to paste, from what does no harm where it is not understood to what
+/// most windows understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chord {
+    /// The key that is there for it.
+    Paste,
+    /// Ctrl+Shift+V, as in terminals.
+    ControlShiftV,
+    /// Ctrl+V.
+    ControlV,
+}
+
+impl Chord {
+    const ALL: [Self; 3] = [Self::Paste, Self::ControlShiftV, Self::ControlV];
+}
+
+/// A typist that can press what asks a window to paste.
+pub(super) trait Keyboard: Typist {
+    /// Presses it once, into the window that text goes into.
+    ///
+    /// # Errors
+    /// As for [`Typist::apply`].
+    fn press_chord(&mut self, chord: Chord) -> Result<(), TypistError>;
+}
+
+/// A keyboard and a clipboard of the same session.
+pub struct Paste(Listener);
+
+/// Opens the keyboard and the clipboard of the session that the environment names.
+///
+/// # Errors
+/// [`TypistError::Unavailable`] as for [`Paste::wayland`].
+pub fn open() -> Result<Box<dyn Typist>, TypistError> {
+    let connect = || {
+        Connection::connect_to_env()
+            .map_err(|e| TypistError::Unavailable(format!("no Wayland compositor: {e}")))
+    };
+    // A connection for each: they are read at different times.
+    Ok(Box::new(Paste::wayland(connect()?, connect()?)?))
+}
+
+impl Paste {
+    /// Pastes on a Wayland compositor that lends both.
+    ///
+    /// # Errors
+    /// [`TypistError::Unavailable`] when the compositor offers no virtual keyboards or does
+    /// not lend its clipboard.
+    pub fn wayland(keyboard: Connection, clipboard: Connection) -> Result<Self, TypistError> {
+        let keyboard = Box::new(Wayland::connect(keyboard)?);
+        let open = async move || {
+            let selection = Control::connect(clipboard).map(Selection::Control)?;
+            Ok(Desk { keyboard, clipboard: Clipboard::new(selection), lost: None })
+        };
+        Listener::start("paste", open).map(Self)
+    }
+}
+
+impl Typist for Paste {
+    fn name(&self) -> &'static str {
+        "paste"
+    }
+
+    fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
+        self.0.apply(edit)
+    }
+
+    fn watch(&mut self, keep: bool) {
+        self.0.watch(keep);
+    }
+
+    fn tend(&mut self) {
+        self.0.tend();
+    }
+
+    fn rest(&mut self) {
+        self.0.rest();
+    }
+}
+
+/// Both at work.
+struct Desk {
+    keyboard: Box<dyn Keyboard>,
+    clipboard: Clipboard,
+    /// Why the clipboard is of no use any more.
+    lost: Option<String>,
+}
+
+impl Listen for Desk {
+    type News = Result<Told, String>;
+
+    async fn attend(&mut self) -> Self::News {
+        match self.lost {
+            None => self.clipboard.next().await,
+            Some(_) => std::future::pending().await,
+        }
+    }
+
+    async fn take_in(&mut self, news: Self::News) {
+        self.lost = match news {
+            Ok(told) => self.clipboard.take_in(told).await.err(),
+            Err(why) => Some(why),
+        };
+    }
+
+    async fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
+        let mut typed = 0;
+        let mut result = self.paste_all(edit, &mut typed).await;
+        if self.lost.is_none() {
+            // The text has arrived; what was copied before it is lost at worst.
+            if let Err(why) = self.clipboard.restore().await {
+                tracing::warn!("the clipboard could not be put back: {why}");
+            }
+        }
+        if let Err(error) = &mut result {
+            error.add(typed);
+        }
+        result
+    }
+
+    fn watch(&mut self, keep: bool) {
+        self.keyboard.watch(keep);
+    }
+
+    fn tend(&mut self) {
+        self.keyboard.tend();
+    }
+
+    fn rest(&mut self) {
+        self.keyboard.rest();
+    }
+}
+
+impl Desk {
+    /// Erases, then pastes line by line; `typed` counts the characters that arrived.
+    async fn paste_all(&mut self, edit: &Edit, typed: &mut usize) -> Result<(), TypistError> {
+        if edit.erase > 0 {
+            self.press(edit.erase, "")?;
+        }
+        for line in insertable(&edit.insert).split_inclusive('\n') {
+            let text = line.trim_end_matches('\n');
+            if !text.is_empty() {
+                self.paste(text).await?;
+                *typed += text.chars().count();
+            }
+            if text.len() < line.len() {
+                self.press(0, "\n")?;
+                *typed += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn press(&mut self, erase: usize, insert: &str) -> Result<(), TypistError> {
+        self.keyboard.apply(&Edit { erase, insert: insert.into() })
+    }
+
+    /// Has the window paste a text without a line feed.
+    async fn paste(&mut self, text: &str) -> Result<(), TypistError> {
+        let lost = |reason| TypistError::Lost { typed: 0, reason };
+        if let Some(why) = &self.lost {
+            return Err(lost(why.clone()));
+        }
+        self.clipboard.hold(text).await.map_err(lost)?;
+        for chord in Chord::ALL {
+            self.keyboard.press_chord(chord)?;
+            if self.clipboard.is_pasted().await.map_err(lost)? {
+                return Ok(());
+            }
+        }
+        Err(TypistError::Nowhere { typed: 0, reason: NOT_PASTED.into() })
+    }
+}
+
+const NOT_PASTED: &str = "the window does not paste; `swictation last --copy` puts the text on the clipboard";
