@@ -7,6 +7,7 @@
 
 use super::Focused;
 use crate::control::dbus::next;
+use std::collections::HashMap;
 use std::time::Duration;
 use zbus::{Connection, Message, MessageStream, OwnedObjectPath, OwnedVariant};
 
@@ -20,15 +21,19 @@ const ROOT: &str = "/org/a11y/atspi/accessible/root";
 const ACCESSIBLE: &str = "org.a11y.atspi.Accessible";
 
 /// What programs are asked to tell.
-const EVENTS: [&str; 3] = ["window:activate", "window:deactivate", "object:state-changed:focused"];
-const RULES: [&str; 3] = [
+const EVENTS: [&str; 4] =
+    ["window:activate", "window:deactivate", "object:state-changed:active", "object:state-changed:focused"];
+const RULES: [&str; 4] = [
     "type='signal',interface='org.a11y.atspi.Event.Window'",
+    "type='signal',interface='org.a11y.atspi.Event.Object',member='StateChanged',arg0='active'",
     "type='signal',interface='org.a11y.atspi.Event.Object',member='StateChanged',arg0='focused'",
     "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''",
 ];
 
 /// Numbers of roles and states in the protocol.
 const PASSWORD_TEXT: u32 = 40;
+/// Alerts, dialogues, choosers of files, frames, windows.
+const WINDOWS: [u32; 5] = [2, 16, 19, 23, 69];
 const TERMINAL: u32 = 60;
 const ACTIVE: u32 = 1;
 const FOCUSED: u32 = 12;
@@ -114,37 +119,43 @@ impl Accessible {
         let header = message.header();
         let thing = (header.sender()?.to_string(), header.path()?.to_owned().into());
         match (header.interface()?.as_str(), header.member()?.as_str()) {
-            ("org.a11y.atspi.Event.Window", "Activate") => {
-                self.class = self.name(&thing).await;
-                // Of its field it tells later, if that is not the one it had before.
-                if self.window.as_ref() != Some(&thing)
-                    && self.field.as_ref().is_some_and(|(f, _)| f.0 != thing.0)
-                {
-                    self.field = None;
-                }
-                self.window = Some(thing);
-            }
-            ("org.a11y.atspi.Event.Window", "Deactivate") if self.window.as_ref() == Some(&thing) => {
-                (self.window, self.field, self.class) = (None, None, None);
-            }
+            ("org.a11y.atspi.Event.Window", "Activate") => self.enter(thing).await,
+            ("org.a11y.atspi.Event.Window", "Deactivate") => self.leave(|window| *window == thing)?,
             // A program that dies tells nothing of its window.
             ("org.freedesktop.DBus", "NameOwnerChanged") => {
                 let (gone, _, _): (String, String, String) = message.body().deserialize().ok()?;
-                self.window.take_if(|window| window.0 == gone)?;
-                (self.field, self.class) = (None, None);
+                self.leave(|window| window.0 == gone)?;
             }
-            ("org.a11y.atspi.Event.Object", "StateChanged") => {
-                if focused(message)? {
+            ("org.a11y.atspi.Event.Object", "StateChanged") => match state(message)? {
+                // GTK 4 has no other event for a window.
+                (Changed::Active, true) if WINDOWS.contains(&self.role(&thing).await?) => {
+                    self.enter(thing).await
+                }
+                (Changed::Active, true) => return None,
+                (Changed::Active, false) => self.leave(|window| *window == thing)?,
+                (Changed::Focused, true) => {
                     let role = self.role(&thing).await?;
                     self.field = Some((thing, role));
-                } else if self.field.as_ref().is_some_and(|(field, _)| *field == thing) {
-                    self.field = None;
-                } else {
-                    return None;
                 }
-            }
+                (Changed::Focused, false) => drop(self.field.take_if(|(field, _)| *field == thing)?),
+            },
             _ => return None,
         }
+        Some(())
+    }
+
+    /// A window has got the focus.
+    async fn enter(&mut self, window: Thing) {
+        self.class = self.name(&window).await;
+        // Of its field a program may tell before.
+        self.field.take_if(|(field, _)| field.0 != window.0);
+        self.window = Some(window);
+    }
+
+    /// The window has lost the focus, if it is that one.
+    fn leave(&mut self, is_it: impl FnOnce(&mut Thing) -> bool) -> Option<()> {
+        self.window.take_if(is_it)?;
+        (self.field, self.class) = (None, None);
         Some(())
     }
 
@@ -209,14 +220,24 @@ impl Accessible {
     }
 }
 
-/// Whether an event says that something has the focus now. What stands behind the first two
-/// parts differs from program to program.
-fn focused(message: &Message) -> Option<bool> {
+/// What of a thing has changed.
+enum Changed {
+    Active,
+    Focused,
+}
+
+/// What an event says that has changed, and to what. What stands behind these parts differs
+/// from program to program.
+fn state(message: &Message) -> Option<(Changed, bool)> {
+    type New = (String, i32, i32, OwnedVariant, HashMap<String, OwnedVariant>);
+    type Old = (String, i32, i32, OwnedVariant, Thing);
     let body = message.body();
-    let now = body
-        .deserialize::<(String, i32, i32, OwnedVariant, std::collections::HashMap<String, OwnedVariant>)>();
-    let state = now.map(|told| told.1).or_else(|_| {
-        body.deserialize::<(String, i32, i32, OwnedVariant, (String, OwnedObjectPath))>().map(|told| told.1)
-    });
-    state.ok().map(|state| state != 0)
+    let new = body.deserialize::<New>().map(|(what, now, ..)| (what, now));
+    let (what, now) = new.or_else(|_| body.deserialize::<Old>().map(|(what, now, ..)| (what, now))).ok()?;
+    let changed = match what.as_str() {
+        "active" => Changed::Active,
+        "focused" => Changed::Focused,
+        _ => return None,
+    };
+    Some((changed, now != 0))
 }
