@@ -20,7 +20,7 @@ use swictation_tests::programs::{Daemon, Follower, Home, PATIENCE, model, record
 type Row = (&'static str, u64);
 
 /// What ends a worker or stops it, at moments all over the recording.
-const DEATHS: [Row; 8] = [
+const DEATHS: [Row; 9] = [
     ("kill at 1.2", 1),
     ("segv at 3.3", 1),
     ("abort at 5.1", 1),
@@ -29,6 +29,8 @@ const DEATHS: [Row; 8] = [
     ("abort at 2\nsegv at 4\nkill at 6\nexit at 8", 4),
     ("hang at 4.4", 1),
     ("stop at 6.6", 1),
+    // The next one never comes up.
+    ("kill at 1.2\nhang at load", 2),
 ];
 
 /// What a device says that computes no more, where the next process finds it well.

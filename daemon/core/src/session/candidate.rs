@@ -130,6 +130,7 @@ impl Session {
                     "{device} has no room for two models: the old one ended before the new one loads"
                 );
                 self.engine = Engine::Loading(device.clone());
+                self.watch.loaded = None;
                 out.extend([Effect::Kill, Effect::SpawnCandidate(device)]);
             }
             _ => {}
@@ -148,6 +149,8 @@ impl Session {
             self.taste.devices = devices;
             self.ladder = ladder;
         }
+        // How long this model takes to load beside another says little of it alone.
+        self.watch.loaded = None;
         self.ready(info, step, out);
         out.push(Effect::Adopt);
     }

@@ -29,6 +29,11 @@ const STEPS: u32 = 200;
 /// It doubles with each one that was ended for it, as the disk is the quicker then.
 const LOADING: Duration = Duration::from_secs(120);
 
+/// Where a worker has loaded before, the next may take so many times as long, but so long at
+/// least: what hangs while somebody dictates is not to be waited for longer than need be.
+const LOADS: u32 = 20;
+const RELOADING: Duration = Duration::from_secs(30);
+
 /// The text is said to fall behind from here on. A file is read up to 4 s ahead.
 const BEHIND: u64 = 6;
 
@@ -41,6 +46,8 @@ pub(super) struct Watch {
     hangs: u32,
     /// The time of a step in the self-test.
     step: Duration,
+    /// The device that the last worker loaded on, and how long it was silent for that.
+    pub(super) loaded: Option<(String, Duration)>,
     /// What made the checkpoints.
     pub(super) made_by: Option<EngineInfo>,
     /// Why a device further down is used than the best.
@@ -53,11 +60,16 @@ pub(super) struct Watch {
 
 impl Session {
     pub(super) fn worker(&mut self, message: FromWorker, now: Now, out: &mut Vec<Effect>) {
-        self.watch.owes = None;
+        let silent = self.watch.owes.take().map(|since| now - since);
         match message {
             FromWorker::Hello { version: VERSION } => {}
             FromWorker::Hello { version } => self.give_up(wire::other_version(version), out),
-            FromWorker::Ready(info, step) => self.ready(info, step, out),
+            FromWorker::Ready(info, step) => {
+                if let Engine::Loading(device) = &self.engine {
+                    self.watch.loaded = Some((device.clone(), silent.unwrap_or_default()));
+                }
+                self.ready(info, step, out);
+            }
             FromWorker::Heard { dictation, up_to, speech, resume } => {
                 let Some(current) = self.dictations.front_mut().filter(|d| d.id == dictation) else { return };
                 let Some(heard) = current.heard(up_to, resume) else {
@@ -280,8 +292,11 @@ impl Session {
 
     /// When the worker has been silent for too long.
     fn silent_until(&self) -> Option<Now> {
-        let patience = match self.engine {
-            Engine::Loading(_) => LOADING,
+        let patience = match (&self.engine, &self.watch.loaded) {
+            (Engine::Loading(device), Some((last, took))) if device == last => {
+                RELOADING.max(*took * LOADS).min(LOADING)
+            }
+            (Engine::Loading(_), _) => LOADING,
             _ => SILENCE.max(self.watch.step * STEPS),
         };
         Some(self.watch.owes? + patience * 2_u32.pow(self.watch.hangs.min(3)))

@@ -91,6 +91,18 @@ fn a_worker_that_loads_for_ever_makes_room_for_the_next_device() {
 }
 
 #[test]
+fn a_worker_that_hangs_where_the_last_one_loaded_quickly_is_not_waited_for_that_long() {
+    check("ready · start · mic 500 · crash · +29999", "");
+    check("ready · start · mic 500 · crash · +30000", "kill · spawn cpu");
+    let slow = "+1 · +3000 · ready · start · mic 500 · crash";
+    check(&format!("{slow} · +59999"), "");
+    check(&format!("{slow} · +60000"), "kill · spawn cpu");
+    // Of another device it says nothing.
+    let lost = format!("{slow} · +60000");
+    check(&format!("{lost} · +119999"), "");
+}
+
+#[test]
 fn a_worker_that_others_kill_again_and_again_costs_no_audio_and_no_device() {
     let killed = " · killed · +8000 · ready".repeat(20);
     let bench = check(&format!("ready · start · mic 900{killed}"), "begin 0 · audio 0..500 · audio 500..900");
@@ -136,7 +148,7 @@ fn what_still_ends_every_worker_is_skipped_in_ever_longer_pieces() {
 #[test]
 fn a_dictation_whose_end_ends_every_worker_ends_without_one() {
     let talk = "ready · start · mic 500 · stop · +200 · ended";
-    let die = " · crash · +60000 · ready".repeat(6);
+    let die = " · crash · +16000 · ready".repeat(6);
     let bench = run(&format!("{talk}{die}")).0;
     assert_eq!((bench.window.as_str(), bench.session.state()), ("[...]", Published::Idle));
 }
