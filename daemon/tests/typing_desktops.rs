@@ -344,6 +344,7 @@ fn text_is_kept_to_the_window_that_was_dictated_into() {
     thread.watch(true);
     until(&|report| report.result.is_ok());
     assert_eq!(apply(1_000_000, "one ").result, Ok(()));
+    assert_eq!(terminal.typed("one ", PATIENCE).unwrap(), "one ");
     // Where programs are all that tells, the terminal tells nothing, and the other does.
     let other = Ended(match kind {
         Kind::Kde => desktop.command("foot").spawn().unwrap(),
@@ -356,7 +357,7 @@ fn text_is_kept_to_the_window_that_was_dictated_into() {
     terminal.interrupted(|| drop(other)).unwrap();
     until(&|report| report.result.is_ok());
     assert_eq!(apply(3_000_000, "two").result, Ok(()));
-    assert_eq!(terminal.typed("one two", PATIENCE).unwrap(), "one two");
+    assert_eq!(terminal.typed("two", PATIENCE).unwrap(), "two");
 }
 
 /// A program that is ended when this is dropped.
