@@ -10,10 +10,12 @@
 mod control;
 mod selection;
 mod transfer;
+mod x11;
 
 pub(super) use control::Control;
 pub(super) use selection::{Selection, Sink, Told, Wish};
 pub(super) use transfer::{read, write};
+pub(super) use x11::X11;
 
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -32,6 +34,9 @@ const SECRET: (&str, &[u8]) = ("x-kde-passwordManagerHint", b"secret");
 
 /// How long the desktop may take to make the clipboard ours.
 const OWNED: Duration = Duration::from_secs(2);
+
+/// How long whoever copied something may take to tell in which forms.
+const FORMS_TOLD: Duration = Duration::from_millis(500);
 
 /// How long nobody must have wanted the text before a window is asked to paste it.
 const QUIET: Duration = Duration::from_millis(100);
@@ -92,6 +97,7 @@ impl Clipboard {
     /// Why the clipboard cannot be had, for a person.
     pub(super) async fn hold(&mut self, text: &str) -> Result<(), String> {
         if self.before.is_none() {
+            self.catch_up().await?;
             self.before = Some(match self.content.take() {
                 Some(content) => content,
                 None => self.save().await,
@@ -100,6 +106,18 @@ impl Clipboard {
         let mut content: Content = TEXT.map(|form| (form.to_owned(), text.as_bytes().to_vec())).into();
         content.push((SECRET.0.to_owned(), SECRET.1.to_vec()));
         self.offer(content).await
+    }
+
+    /// Takes in what the desktop has said by now.
+    async fn catch_up(&mut self) -> Result<(), String> {
+        let patience = Instant::now() + FORMS_TOLD;
+        loop {
+            let deadline = if self.selection.is_unsure() { patience } else { Instant::now() };
+            match timeout_at(deadline, self.next()).await {
+                Ok(told) => self.take_in(told?).await?,
+                Err(_) => return Ok(()),
+            };
+        }
     }
 
     /// Waits until somebody has wanted the text and had time to insert it; whether anybody
