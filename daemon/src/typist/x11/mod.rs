@@ -96,12 +96,12 @@ pub fn open() -> Result<Box<dyn Typist>, TypistError> {
 }
 
 /// The X server that the environment names.
-pub(super) fn display() -> Option<String> {
+pub(crate) fn display() -> Option<String> {
     std::env::var("DISPLAY").ok()
 }
 
 /// Whether this is a session of an X server, and not one inside a Wayland session.
-pub(super) fn is_session() -> bool {
+pub(crate) fn is_session() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     !set("WAYLAND_DISPLAY") && std::env::var("XDG_SESSION_TYPE").map_or(true, |kind| kind != "wayland")
 }
