@@ -104,6 +104,18 @@ fn a_release_that_overtakes_its_press_leaves_the_microphone_closed() {
 }
 
 #[test]
+fn a_call_of_the_future_counts_as_one_of_now() {
+    let Some(desk) = Desk::hearing(9.0, "?realtime", |_| {}) else { return };
+    let [started, stopped] = wait(async {
+        let connection = connect(&desk.bus).await;
+        let client = Dictation1Proxy::new(&connection).await.unwrap();
+        [client.at("start", u64::MAX, u32::MAX).await.unwrap(), client.stop().await.unwrap()]
+    });
+    assert_ne!(started, "idle");
+    assert!(["finishing", "idle"].contains(&stopped.as_str()), "the stop came too late: {stopped}");
+}
+
+#[test]
 fn ten_thousand_toggles_at_once_are_five_thousand_dictations_and_leave_nothing_behind() {
     let Some(mut desk) = Desk::hearing(9.0, "?realtime", |_| {}) else { return };
     desk.verb("toggle");

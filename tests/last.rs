@@ -1,6 +1,8 @@
 //! Text that does not find a window: kept, delivered, offered, copied, or taken back, by
 //! the real programs on a real bus and a real X server.
 
+use crate::away::signal;
+use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 use swictation_tests::bus::{Bus, Eavesdropper};
 use swictation_tests::programs::{Daemon, Follower, Home, PATIENCE, Ran, recording, run, runtime, toy};
@@ -34,6 +36,7 @@ impl Desk {
         let mut status = Follower::on(&bus, &home);
         let mut command = home.command("swictationd");
         command.args(["--source", &format!("wav:{}{pace}", wav.display())]).env("DISPLAY", &server.display);
+        command.env("NOTIFY_SOCKET", home.path("systemd"));
         let daemon = Daemon::start(bus.give_to(&mut command));
         status.until("an engine", |line| line["engine"]["state"] == "ready");
         Some(Desk { status, daemon, terminal, server, bus, home, text })
@@ -95,6 +98,25 @@ fn what_could_not_be_typed_is_typed_once_a_window_has_the_focus() {
     desk.status.until("no trouble", |line| line["trouble"] == "");
     desk.says(&["last", "--untyped"], "");
     desk.says(&["last"], &(desk.text.clone() + "\n"));
+}
+
+#[test]
+fn a_daemon_that_ends_types_all_that_it_knows_first() {
+    let Some(mut desk) = Desk::with("") else { return };
+    let systemd = UnixDatagram::bind(desk.home.path("systemd")).unwrap();
+    systemd.set_read_timeout(Some(PATIENCE)).unwrap();
+    desk.server.hang(true).unwrap();
+    assert_eq!(desk.swictation(&["start"]).code, 0);
+    desk.status.until("a dictation", |line| line["state"] != "idle");
+    desk.status.state("idle");
+    signal("TERM", desk.daemon.pid());
+    let mut told = [0; 200];
+    while !told.starts_with(b"STOPPING=1") {
+        systemd.recv(&mut told).unwrap();
+    }
+    desk.server.hang(false).unwrap();
+    assert_eq!(desk.daemon.ended(), 0);
+    assert_eq!(desk.terminal.typed(&desk.text, PATIENCE).unwrap(), desk.text);
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn what_is_said_is_replaced_breaks_lines_and_ends_the_dictation_from_the_next_on
     let pack = format!(
         "quotes = [\"<\", \">\"]\n[commands]\nnew-line = [{second:?}]\nstop-dictation = [{last:?}]\n"
     );
-    let keys = format!("[[replace]]\nfrom = {first:?}\nto = \"Grüße, (ok)\"\n");
+    let keys = format!("terminal_enter = true\n[[replace]]\nfrom = {first:?}\nto = \"Grüße, (ok)\"\n");
     let config = desk.configure(&pack, &keys);
     let expected = read(&desk.text, &config, &pack);
     assert!(expected.contains('\n') && expected.contains("Grüße, (ok)"), "{expected:?}");

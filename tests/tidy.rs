@@ -101,9 +101,12 @@ fn runtime_has_one_place(source: &Source) -> Vec<String> {
 fn async_has_one_place(source: &Source) -> Vec<String> {
     // Two buses, each on a thread of its own: what happens on the system's must not wait
     // for a session bus that hangs, nor the other way round.
-    // The portal is a bus, too, and its session says things at any time.
-    let others = ["daemon/src/control/logind.rs", "daemon/src/typist/portal/"];
-    if others.iter().any(|place| source.path.starts_with(place)) {
+    // So do a desktop's portal, its clipboard and what has the focus in it: they say things
+    // at any time.
+    let typist = ["portal/", "clipboard/", "focus/", "listener.rs", "paste.rs"];
+    let typist = typist.map(|place| format!("daemon/src/typist/{place}"));
+    let others = typist.iter().map(String::as_str).chain(["daemon/src/control/logind.rs"]);
+    if others.into_iter().any(|place| source.path.starts_with(place)) {
         return Vec::new();
     }
     only_in(

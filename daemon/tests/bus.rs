@@ -8,9 +8,9 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::net::UnixDatagram;
-use std::process::{self, Child, ChildStderr, Command, Stdio};
-use std::sync::mpsc;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 use swictation_control::{
@@ -20,6 +20,7 @@ use swictation_control::{
 use swictation_daemon::control::dbus::{self, News, Published, Request};
 use swictation_daemon::control::notify;
 use swictation_tests::bus::Bus;
+use swictation_tests::programs;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, DBusError, MatchRule, Message, MessageStream, Variant};
 
@@ -146,7 +147,7 @@ fn engine() -> Engine {
 /// The process that plays the daemon; ended with the test.
 struct Daemon {
     process: Child,
-    says: BufReader<ChildStderr>,
+    says: Receiver<String>,
 }
 
 impl Daemon {
@@ -156,20 +157,20 @@ impl Daemon {
         prepare(&mut command);
         let mut process =
             command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let says = BufReader::new(process.stderr.take().unwrap());
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let (say, says) = mpsc::channel();
+        thread::spawn(move || lines.try_for_each(|line| say.send(line?).map_err(io::Error::other)));
         Daemon { process, says }
     }
 
     fn on(bus: &Bus) -> Daemon {
-        let mut daemon = Daemon::start(|command| bus.give_to(command));
+        let daemon = Daemon::start(|command| bus.give_to(command));
         assert_eq!(daemon.says(), "serving");
         daemon
     }
 
-    fn says(&mut self) -> String {
-        let mut line = String::new();
-        self.says.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
+    fn says(&self) -> String {
+        self.says.recv_timeout(programs::PATIENCE).expect("the daemon says something")
     }
 
     fn script(&mut self, line: &str) {
@@ -493,6 +494,19 @@ fn without_a_bus_the_daemon_says_what_to_do() {
 }
 
 #[test]
+fn a_bus_that_hangs_ends_the_daemon_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bus");
+    // Whoever connects is let in by the system and never greeted.
+    let _hangs = UnixListener::bind(&path).unwrap();
+    let address = format!("unix:path={}", path.display());
+    let mut daemon = Daemon::start(|command| command.env("DBUS_SESSION_BUS_ADDRESS", address));
+    let message = daemon.says();
+    assert!(message.starts_with("no session bus: it does not answer within"), "{message}");
+    assert_eq!(daemon.ends_with(), i32::from(swictation_control::exit::NO_BUS));
+}
+
+#[test]
 fn a_bus_that_stays_away_is_looked_for_and_then_told_as_lost() {
     let Some(mut bus) = Bus::start() else { return };
     let mut daemon = Daemon::on(&bus);
@@ -547,7 +561,7 @@ fn a_daemon_whose_name_was_taken_while_the_bus_was_away_says_by_whom() {
     bus.kill();
     bus.revive();
     // Whichever of the two is second is told so.
-    let mut other = Daemon::start(|command| bus.give_to(command));
+    let other = Daemon::start(|command| bus.give_to(command));
     let (first, line) = (daemon.process.id(), other.says());
     if line == "serving" {
         assert_eq!(
@@ -566,7 +580,7 @@ fn a_daemon_whose_name_was_taken_while_the_bus_was_away_says_by_whom() {
 #[test]
 fn screen_savers_tell_when_the_screen_is_locked() {
     let Some(bus) = Bus::start() else { return };
-    let mut daemon = Daemon::on(&bus);
+    let daemon = Daemon::on(&bus);
     wait(async {
         let connection = connect(&bus).await;
         for saver in ["org.freedesktop.ScreenSaver", "org.gnome.ScreenSaver", "org.mate.ScreenSaver"] {

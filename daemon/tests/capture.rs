@@ -257,6 +257,19 @@ fn a_server_that_hangs_is_told_and_the_microphone_delivers_again_when_it_goes_on
 }
 
 #[test]
+fn a_server_that_hangs_when_it_is_to_open_a_microphone_is_told_and_asked_again() {
+    let _alone = alone();
+    let Some(pulse) = Pulse::start(16_000) else { return };
+    enter(&pulse);
+    pulse.signal("STOP");
+    let listening = listen("default");
+    let AudioEvent::Lost(reason) = listening.next() else { panic!("there is no sound") };
+    assert!(reason.contains("has not answered for"), "{reason}");
+    pulse.signal("CONT");
+    listening.until_block();
+}
+
+#[test]
 fn a_stop_is_not_forgotten_when_the_server_dies_with_it() {
     let _alone = alone();
     let Some(mut pulse) = Pulse::start(16_000) else { return };
@@ -651,4 +664,38 @@ fn without_a_sound_server_the_microphone_is_reached_through_alsa() {
     let got = likeness(&pcm);
     println!("ALSA, {rate}: worst quarter of a second {:.5}", worst(&got));
     assert!(worst(&got) >= 0.9 && troubles.is_empty(), "{got:?} {troubles:?}");
+}
+
+#[test]
+fn a_server_that_starts_again_finds_its_devices_left_alone() {
+    let _alone = alone();
+    let plugin = "/usr/lib/x86_64-linux-gnu/alsa-lib/libasound_module_pcm_pulse.so";
+    if !swictation_tests::need("alsa-pulse", Path::new(plugin).exists()) {
+        return;
+    }
+    let (Some(mut pulse), Some(device)) = (Pulse::start(16_000), Pulse::start(48_000)) else { return };
+    enter(&pulse);
+    // To ALSA, what another server has is a device like any other.
+    let folder = TempDir::new().unwrap();
+    let sound = folder.path().join("asound.conf");
+    let of_alsa = format!("{{ type pulse server \"unix:{}\" }}", device.socket().display());
+    std::fs::write(&sound, format!("pcm.!default {of_alsa}\nctl.!default {of_alsa}\n")).unwrap();
+    let path = format!("/usr/share/alsa/alsa.conf:{}", sound.display());
+    unsafe { std::env::set_var("ALSA_CONFIG_PATH", path) };
+    let listening = listen("default");
+    listening.until_block();
+    pulse.kill();
+    let next = || {
+        listening.until(|event| match event {
+            AudioEvent::Lost(reason) => Some(Err(reason)),
+            AudioEvent::Started { rate, .. } => Some(Ok(rate)),
+            _ => None,
+        })
+    };
+    let (lost, gone) = (next(), next());
+    unsafe { std::env::remove_var("ALSA_CONFIG_PATH") };
+    println!("{lost:?}, then {gone:?}");
+    assert!(lost.is_err() && gone.is_err(), "the other device is used: {lost:?}, {gone:?}");
+    pulse.restart();
+    listening.until_block();
 }

@@ -229,6 +229,59 @@ fn what_was_copied_before_is_there_again() {
     desk.types("naïve again");
 }
 
+/// Types a long text and does something once its beginning is there: what the typist says,
+/// and how much of it was seen by then.
+fn interrupted(desk: &mut Desk, text: &str, interrupt: fn(&mut Desktop)) -> (Result<(), TypistError>, usize) {
+    let mut seen = 0;
+    let result = std::thread::scope(|scope| {
+        let Desk { typist, terminal, desktop } = desk;
+        let edit = Edit { erase: 0, insert: text.to_owned() };
+        let typing = scope.spawn(move || typist.apply(&edit));
+        seen = terminal.typed(&text[..100], PATIENCE).unwrap().len();
+        interrupt(desktop);
+        typing.join().unwrap()
+    });
+    (result, seen)
+}
+
+#[test]
+fn what_a_session_that_ends_in_mid_text_has_not_typed_is_typed_by_the_next_one() {
+    let Some(mut desk) = Desk::with("us") else { return };
+    if !desk.desktop.pastes() {
+        return;
+    }
+    desk.types("before ");
+    let text: String = (0..600).map(|n| format!("word {n} ")).collect();
+    let (result, seen) = interrupted(&mut desk, &text, |desktop| desktop.end_session().unwrap());
+    let Err(TypistError::Lost { typed, .. }) = result else { panic!("{result:?}") };
+    assert!((seen..text.len()).contains(&typed), "{typed} of which {seen} were seen");
+    assert_eq!(desk.terminal.typed(&text[seen..typed], PATIENCE).unwrap(), text[seen..typed]);
+    desk.open();
+    desk.apply(0, "|").unwrap();
+    assert_eq!(desk.terminal.typed("|", PATIENCE).unwrap(), "|", "something arrived that was not counted");
+    desk.types(&text[typed..]);
+}
+
+#[test]
+fn a_portal_that_dies_in_mid_text_costs_no_character() {
+    let Some(mut desk) = Desk::with("us") else { return };
+    if !desk.desktop.pastes() {
+        return;
+    }
+    desk.types("before ");
+    let text: String = (0..300).map(|n| format!("word {n} ")).collect();
+    let (result, seen) = interrupted(&mut desk, &text, |desktop| desktop.kill().unwrap());
+    let typed = match result {
+        Ok(()) => text.len(),
+        Err(TypistError::Lost { typed, .. }) => typed,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(desk.terminal.typed(&text[seen..typed], PATIENCE).unwrap(), text[seen..typed]);
+    desk.open();
+    desk.types(&text[typed..]);
+    desk.types("and on");
+}
+
 #[test]
 fn a_character_that_can_neither_be_typed_nor_pasted_is_named_by_its_kind_before_anything_is_typed() {
     let Some(mut desk) = Desk::with("us") else { return };

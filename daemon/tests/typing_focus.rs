@@ -243,6 +243,31 @@ fn what_was_typed_stays_when_somebody_came_in_between() {
 }
 
 #[test]
+fn an_erasure_stops_when_somebody_comes_in_between() {
+    let Some(mut desk) = Desk::new() else { return };
+    let text = &long()[..2000];
+    desk.typist.watch(false);
+    desk.apply(text).unwrap();
+    assert_eq!(desk.terminal.typed(text, PATIENCE).unwrap(), text);
+    let (mut got, ended) = std::thread::scope(|scope| {
+        let taking_back = scope.spawn(|| desk.typist.take_back(text.len()));
+        let begun = desk.terminal.typed("\x7f", PATIENCE).unwrap();
+        desk.server.press(A).unwrap();
+        desk.server.release(A).unwrap();
+        (begun, taking_back.join().unwrap())
+    });
+    let why = ended.unwrap_err();
+    let (who, erased) = why.split_once(", after ").unwrap();
+    assert!(who.contains("typed"), "{why}");
+    let erased: usize = erased.split(' ').next().unwrap().parse().unwrap();
+    assert!(erased < text.len(), "{why}");
+    // All that were pressed, and the person's key.
+    got += &desk.terminal.typed(&text[..erased + 1 - got.len()], PATIENCE).unwrap();
+    assert_eq!((got.matches('\x7f').count(), got.matches('a').count()), (erased, 1), "{why}: {got:?}");
+    desk.got("");
+}
+
+#[test]
 fn what_was_typed_stays_when_another_window_has_the_focus() {
     let Some(mut desk) = Desk::new() else { return };
     desk.dictated("one two");

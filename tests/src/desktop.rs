@@ -203,6 +203,26 @@ impl Desktop {
         matches!(self.kind, Kind::Gnome | Kind::Kde)
     }
 
+    /// Ends the session that its portal has lent, as a person can.
+    ///
+    /// # Errors
+    /// The desktop's refusal, or that there is none.
+    pub fn end_session(&self) -> io::Result<()> {
+        let backend = format!("org.freedesktop.impl.portal.desktop.{}", self.name());
+        let sessions = "/org/freedesktop/portal/desktop/session";
+        let tree =
+            ["introspect", "--session", "--recurse", "--only-properties", "-d", &backend, "-o", sessions];
+        let tree = self.run("gdbus", &tree)?;
+        let session = tree.split_whitespace().filter(|word| word.starts_with(sessions)).last();
+        let session = session.ok_or_else(|| io::Error::other(format!("no session in {tree}")))?;
+        self.call(&backend, session, "org.freedesktop.impl.portal.Session.Close", &[]).map(drop)
+    }
+
+    /// What the backend of its portal is called.
+    fn name(&self) -> &'static str {
+        if self.kind == Kind::Gnome { "gnome" } else { "kde" }
+    }
+
     /// Opens a terminal and waits until it has the focus.
     ///
     /// # Errors

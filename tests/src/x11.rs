@@ -166,6 +166,16 @@ impl XServer {
         self.hands.sync().map_err(io::Error::other)
     }
 
+    /// Has the server hang for every other program, or go on.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn hang(&self, hangs: bool) -> io::Result<()> {
+        if hangs { self.hands.grab_server() } else { self.hands.ungrab_server() }
+            .map_err(io::Error::other)?;
+        self.hands.sync().map_err(io::Error::other)
+    }
+
     /// Takes a terminal's window off the screen; the terminal lives on.
     ///
     /// # Errors

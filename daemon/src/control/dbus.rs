@@ -387,7 +387,8 @@ fn arrival() -> Made {
     // SAFETY: the kernel writes the time into the structure and nothing else. It is the
     // clock on which it tells when a process was started.
     unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut now) };
-    Made { hundredths: now.tv_sec as u64 * 100 + now.tv_nsec as u64 / 10_000_000, process: u32::MAX }
+    let hundredths = now.tv_sec as u64 * 100 + now.tv_nsec as u64 / 10_000_000;
+    Made { hundredths, process: Made::UNTOLD }
 }
 
 /// A poisoned copy is still a copy: whatever panicked had no part in it.

@@ -61,6 +61,15 @@ impl Eq for Pipe {}
 mod tests {
     use super::*;
     use std::io::Read;
+    use std::time::Duration;
+
+    /// What becomes of a text at once.
+    fn written(pipe: Pipe, text: &str) -> Result<(), String> {
+        let (tell, told) = std::sync::mpsc::channel();
+        let text = text.to_owned();
+        std::thread::spawn(move || tell.send(pipe.write(&text)));
+        told.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| Err("it waits for somebody".into()))
+    }
 
     #[test]
     fn a_text_of_any_length_that_is_remembered_is_in_the_pipe_before_anybody_reads() {
@@ -74,13 +83,17 @@ mod tests {
 
     #[test]
     fn a_pipe_that_is_full_or_has_no_reader_and_what_is_no_pipe_are_refused_at_once() {
+        let refused = |pipe: Pipe, why: &str| {
+            let said = written(pipe, "text").unwrap_err();
+            assert!(said.contains(why), "{said}");
+        };
         let (reader, writer) = std::io::pipe().unwrap();
         let full = Pipe::new(writer.try_clone().unwrap().into());
-        full.clone().write(&"x".repeat(1 << 20)).unwrap();
-        assert!(full.write("more").unwrap_err().contains("does not take"));
+        written(full.clone(), &"x".repeat(1 << 20)).unwrap();
+        refused(full, "does not take");
         drop(reader);
-        assert!(Pipe::new(writer.into()).write("text").unwrap_err().contains("does not take"));
+        refused(Pipe::new(writer.into()), "does not take");
         let file = tempfile::tempfile().unwrap();
-        assert!(Pipe::new(file.into()).write("text").unwrap_err().contains("no pipe"));
+        refused(Pipe::new(file.into()), "no pipe");
     }
 }

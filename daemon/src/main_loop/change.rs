@@ -46,7 +46,9 @@ impl MainLoop {
             None => return,
         };
         notify::reloading();
-        let typing = |config: &Config| (config.typist.clone(), config.focus);
+        let typing = |config: &Config| {
+            (config.typist.clone(), config.focus, config.password_fields, config.terminal_enter)
+        };
         if typing(&self.parts.config) != typing(&config) {
             self.replace_typist(&config);
         }

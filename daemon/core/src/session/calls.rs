@@ -21,6 +21,11 @@ pub struct Made {
     pub process: u32,
 }
 
+impl Made {
+    /// The process of a call that does not tell when it was made: after all that came before.
+    pub const UNTOLD: u32 = u32::MAX;
+}
+
 /// The place of a call among all others: when it was made, then when it arrived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place(Made, u64);
@@ -46,6 +51,10 @@ impl Calls {
     /// Takes in a call; its place.
     pub(super) fn take_in(&mut self, command: Command, made: Made) -> Place {
         self.arrived += 1;
+        // Whether it was made before one that does not tell is not known within a hundredth:
+        // it came after it.
+        let told = |other: &Made| other.hundredths == made.hundredths && other.process == Made::UNTOLD;
+        let made = Some(self.last()).filter(told).unwrap_or(made);
         let place = Place(made, self.arrived);
         let at = self.kept.partition_point(|(other, _)| *other < place);
         self.kept.insert(at, (place, command));

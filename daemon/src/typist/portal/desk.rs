@@ -155,6 +155,7 @@ impl Desk {
             if self.stride(&vec![stroke; count]).await? {
                 erased += count;
             }
+            self.pause().await?;
         }
         while *typed < text.len() {
             let (rest, layout) = (&text[*typed..], self.keyboard.layout());
@@ -165,8 +166,11 @@ impl Desk {
                 let count = span(rest, |c| layout.strokes(c).is_some());
                 self.paste(&rest[..count]).await?;
                 *typed += count;
-            } else if self.stride(&strokes).await? {
-                *typed += count;
+            } else {
+                if self.stride(&strokes).await? {
+                    *typed += count;
+                }
+                self.pause().await?;
             }
         }
         Ok(())
@@ -180,6 +184,7 @@ impl Desk {
         clipboard.hold(&String::from_iter(text)).await.map_err(Halt::Gone)?;
         for stroke in self.keyboard.layout().paste() {
             self.stride(&[stroke]).await?;
+            self.pause().await?;
             let Some(clipboard) = &mut self.clipboard else { break };
             if clipboard.is_pasted().await.map_err(Halt::Gone)? {
                 return Ok(());
@@ -188,12 +193,15 @@ impl Desk {
         Err(Halt::Nowhere(NOT_PASTED.into()))
     }
 
-    /// Presses keys and waits until the next may be pressed; whether they were taken.
+    /// Presses keys; whether they were taken, which holds also if the session ends then.
     async fn stride(&mut self, strokes: &[Stroke]) -> Result<bool, Halt> {
-        let taken = self.keyboard.press(strokes).await.map_err(Halt::Gone)?;
+        self.keyboard.press(strokes).await.map_err(Halt::Gone)
+    }
+
+    /// Waits until the next keys may be pressed.
+    async fn pause(&mut self) -> Result<(), Halt> {
         self.keyboard.until(Instant::now() + PAUSE, |_| false).await.map_err(Halt::Gone)?;
-        self.come_in().await?;
-        Ok(taken)
+        self.come_in().await
     }
 
     /// Waits until there is a keyboard and nobody holds a modifier, which would make

@@ -39,6 +39,18 @@ fn calls_of_one_moment_are_in_the_order_of_their_processes() {
 }
 
 #[test]
+fn a_call_that_does_not_tell_when_it_was_made_came_before_what_arrives_after_it() {
+    let at = |process| Made { hundredths: 7, process };
+    let mut bench = bench();
+    bench.event(Event::Called(Command::Start, at(Made::UNTOLD)));
+    assert_eq!(bench.session.state(), Published::Starting);
+    bench.event(Event::Called(Command::Stop, at(11)));
+    assert_ne!(bench.session.state(), Published::Starting);
+    bench.event(Event::Called(Command::Start, at(12)));
+    assert_eq!(bench.session.state(), Published::Starting);
+}
+
+#[test]
 fn a_release_that_comes_after_the_next_press_cuts_the_dictation_where_it_would_have() {
     let talk = "ready · at 1 start · mic 500 · at 3 start";
     check(talk, "");
