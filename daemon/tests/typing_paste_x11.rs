@@ -5,7 +5,7 @@
 
 use std::io::Read;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swictation_core::Edit;
 use swictation_daemon::typist::paste::Paste;
 use swictation_daemon::typist::{Typist, TypistError};
@@ -148,6 +148,25 @@ fn what_somebody_copies_after_a_paste_stays() {
     desk.apply(0, "two").unwrap();
     desk.expect_copied();
     assert_eq!(desk.text(), "one two");
+}
+
+#[test]
+fn what_somebody_copies_during_a_paste_stays() {
+    // A terminal that does not paste leaves the time for it.
+    let Some((server, _terminal)) = swictation_tests::x11::terminal("us") else { return };
+    let mut typist = Paste::x11(Some(&server.display)).unwrap();
+    let edit = Edit { erase: 0, insert: "words".into() };
+    let _copied = std::thread::scope(|scope| {
+        let pasting = scope.spawn(|| typist.apply(&edit));
+        let deadline = Instant::now() + PATIENCE;
+        while !forms(&server.display).unwrap().iter().any(|form| form == "UTF8_STRING") {
+            assert!(Instant::now() < deadline, "nothing is offered");
+        }
+        let copied = Copied::new(&server.display, &[("UTF8_STRING", b"mine".to_vec())]).unwrap();
+        drop(pasting.join().unwrap());
+        copied
+    });
+    assert_eq!(paste(&server.display, "UTF8_STRING").unwrap(), Some(b"mine".to_vec()));
 }
 
 #[test]
