@@ -74,21 +74,21 @@ fn advice(error: &io::Error) -> String {
     }
 }
 
+/// An event as the kernel has it.
+type Event = [u8; size_of::<libc::input_event>()];
+
 /// The events of a stroke: what is held goes down first and up last.
-pub(super) fn events(stroke: &Stroke) -> Vec<u8> {
+pub(super) fn events(stroke: &Stroke) -> Vec<Event> {
     let keys = || stroke.hold.iter().chain([&stroke.key]);
     let pressed = keys().map(|key| (*key, 1));
     let released = keys().rev().map(|key| (*key, 0));
-    pressed
-        .chain(released)
-        .flat_map(|(key, value)| [event(EV_KEY, key, value), event(EV_SYN, 0, 0)])
-        .flatten()
-        .collect()
+    let all = pressed.chain(released);
+    all.flat_map(|(key, value)| [event(EV_KEY, key, value), event(EV_SYN, 0, 0)]).collect()
 }
 
-/// An event as the kernel has it, at no time: it takes its own.
-fn event(kind: u16, code: u32, value: i32) -> [u8; size_of::<libc::input_event>()] {
-    let mut event = [0; size_of::<libc::input_event>()];
+/// An event at no time: the kernel takes its own.
+fn event(kind: u16, code: u32, value: i32) -> Event {
+    let mut event = Event::default();
     // All numbers of keys are smaller than that.
     let code = u16::try_from(code).unwrap_or_default();
     let said = kind.to_ne_bytes().into_iter().chain(code.to_ne_bytes()).chain(value.to_ne_bytes());
@@ -103,10 +103,8 @@ mod tests {
     #[test]
     fn a_stroke_presses_what_is_held_first_and_releases_it_last() {
         let events = events(&Stroke { key: 30, hold: vec![42, 100] });
-        let said: Vec<[u8; 8]> = events
-            .chunks(size_of::<libc::input_event>())
-            .map(|event| event[size_of::<libc::timeval>()..].try_into().unwrap())
-            .collect();
+        let said: Vec<[u8; 8]> =
+            events.iter().map(|event| event[size_of::<libc::timeval>()..].try_into().unwrap()).collect();
         let key = |code: u8, value: u8| {
             let [low, high] = 1_u16.to_ne_bytes();
             let ([code, _], [value, ..]) = (u16::from(code).to_le_bytes(), i32::from(value).to_le_bytes());

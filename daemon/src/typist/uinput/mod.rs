@@ -22,10 +22,13 @@ use swictation_core::edit::insertable;
 /// looks at it first, and keys that come before that are lost.
 const NOTICED: Duration = Duration::from_secs(1);
 
-/// Characters between two pauses: together they bound the pace to 2,000 characters a second,
-/// as nobody tells how far the windows have come.
-const STRIDE: usize = 8;
-const PAUSE: Duration = Duration::from_millis(4);
+/// How long the desktop gets for each event. The kernel keeps 64 for it and drops them all
+/// when there are more, and nobody tells how far it has come: so it may be busy for 64 ms, and
+/// 250 small letters a second are typed.
+const EACH: Duration = Duration::from_millis(1);
+
+/// How long a keyboard outlives its last key, which is lost with it when nobody has read it.
+const OUTLIVE: Duration = Duration::from_millis(300);
 
 /// What keyboards of this session have for a map, in the text form of xkb, and what is active.
 type Session = fn() -> Result<(String, Active), String>;
@@ -34,6 +37,8 @@ type Session = fn() -> Result<(String, Active), String>;
 struct Uinput<K> {
     keys: K,
     made: Instant,
+    /// When the last key was written.
+    written: Option<Instant>,
     session: Session,
     /// What `layout` was read from.
     read_from: (String, Active),
@@ -52,7 +57,7 @@ pub fn open() -> Result<Box<dyn Typist>, TypistError> {
 impl<K: Write> Uinput<K> {
     fn new(keys: K, session: Session) -> Self {
         let (read_from, layout) = Default::default();
-        Self { keys, made: Instant::now(), session, read_from, layout }
+        Self { keys, made: Instant::now(), written: None, session, read_from, layout }
     }
 
     /// Follows the session to its layout of now.
@@ -82,11 +87,11 @@ impl<K: Write> Uinput<K> {
     fn write(&mut self, plan: &[Vec<Stroke>], done: &mut usize) -> io::Result<()> {
         std::thread::sleep(NOTICED.saturating_sub(self.made.elapsed()));
         for strokes in plan {
-            self.keys.write_all(&strokes.iter().flat_map(device::events).collect::<Vec<u8>>())?;
+            let events: Vec<_> = strokes.iter().flat_map(device::events).collect();
+            self.keys.write_all(events.as_flattened())?;
             *done += 1;
-            if done.is_multiple_of(STRIDE) {
-                std::thread::sleep(PAUSE);
-            }
+            self.written = Some(Instant::now());
+            std::thread::sleep(EACH * u32::try_from(events.len()).unwrap_or_default());
         }
         Ok(())
     }
@@ -106,6 +111,14 @@ impl<K: Write + Send> Typist for Uinput<K> {
             typed: done.saturating_sub(edit.erase),
             reason: format!("the kernel takes no keys through {}: {e}", device::PATH),
         })
+    }
+}
+
+impl<K> Drop for Uinput<K> {
+    fn drop(&mut self) {
+        if let Some(written) = self.written {
+            std::thread::sleep(OUTLIVE.saturating_sub(written.elapsed()));
+        }
     }
 }
 

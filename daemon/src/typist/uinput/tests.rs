@@ -121,6 +121,17 @@ fn a_text_with_a_character_that_has_no_key_is_given_back_before_anything_is_type
 }
 
 #[test]
+fn where_the_kernel_has_no_such_thing_the_reason_says_what_to_do() {
+    if std::path::Path::new(device::PATH).exists() {
+        return;
+    }
+    match open().map(|_| ()) {
+        Err(TypistError::Unavailable(why)) => assert!(why.contains("modprobe"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn without_a_layout_the_text_is_given_back() {
     let mut keyboard = keyboard(|| Err("no keyboard layout is known".into()));
     let given_back = keyboard.apply(&Edit { erase: 0, insert: "text".into() });
