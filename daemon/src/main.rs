@@ -32,7 +32,7 @@ struct Serve {
     /// Listen to this: default, a part of a microphone's name, wav:FILE, wav:FILE?realtime.
     #[arg(long)]
     source: Option<String>,
-    /// Type with this: auto, wayland, x11, portal, paste, stdout, enigo.
+    /// Type with this: auto, wayland, x11, portal, paste, uinput, stdout, enigo.
     #[arg(long)]
     typist: Option<String>,
     /// Dictate once, at once, without a bus, and end.

@@ -213,7 +213,7 @@ impl Desktop {
         let tree =
             ["introspect", "--session", "--recurse", "--only-properties", "-d", &backend, "-o", sessions];
         let tree = self.run("gdbus", &tree)?;
-        let session = tree.split_whitespace().filter(|word| word.starts_with(sessions)).last();
+        let session = tree.split_whitespace().rfind(|word| word.starts_with(sessions));
         let session = session.ok_or_else(|| io::Error::other(format!("no session in {tree}")))?;
         self.call(&backend, session, "org.freedesktop.impl.portal.Session.Close", &[]).map(drop)
     }

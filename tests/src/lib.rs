@@ -8,6 +8,7 @@
 
 pub mod babble;
 pub mod bus;
+pub mod copied;
 pub mod desktop;
 pub mod logind;
 pub mod programs;

@@ -108,7 +108,7 @@ impl Guard {
 }
 
 /// Whether windows of this class are terminals.
-fn is_terminal(class: &str) -> bool {
+pub(super) fn is_terminal(class: &str) -> bool {
     let name = class.rsplit('.').next().unwrap_or(class).to_lowercase();
     TERMINALS.contains(&name.as_str())
 }

@@ -171,5 +171,17 @@ fn character(state: &xkb::State, keycode: xkb::Keycode) -> Option<char> {
     (!character.is_control() && !symbol.is_keypad_key()).then_some(character)
 }
 
+/// What kind of character this is, for a person who is told that it has no key: which one
+/// it is was dictated, and is nobody's business.
+pub fn kind(character: char) -> &'static str {
+    match character {
+        '\u{300}'..='\u{36f}' | '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' => "a mark on a character",
+        '\u{1f000}'.. => "an emoji or a rare character",
+        '\u{2e80}'..='\u{ffff}' => "a Chinese, Japanese or Korean character",
+        c if c.is_alphabetic() => "a letter with an accent or of another alphabet",
+        _ => "a sign",
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,11 @@ pub(super) trait Listen {
     /// See [`super::Typist::watch`].
     fn watch(&mut self, keep: bool);
 
+    /// See [`super::Typist::class`].
+    fn class(&mut self) -> Option<String> {
+        None
+    }
+
     /// See [`super::Typist::tend`].
     fn tend(&mut self) {}
 
@@ -37,6 +42,7 @@ pub(super) trait Listen {
 enum Order {
     Apply(Edit, Sender<Result<(), TypistError>>),
     Watch(bool),
+    Class(Sender<Option<String>>),
     Tend,
     Rest,
 }
@@ -96,6 +102,13 @@ impl Listener {
         self.order(Order::Watch(keep));
     }
 
+    /// See [`super::Typist::class`].
+    pub(super) fn class(&self) -> Option<String> {
+        let (reply, answer) = mpsc::channel();
+        self.order(Order::Class(reply));
+        answer.recv().ok().flatten()
+    }
+
     /// See [`super::Typist::tend`].
     pub(super) fn tend(&self) {
         self.order(Order::Tend);
@@ -138,6 +151,7 @@ async fn obey<L: Listen>(listens: &mut L, order: Order) {
     match order {
         Order::Apply(edit, reply) => drop(reply.send(listens.apply(&edit).await)),
         Order::Watch(keep) => listens.watch(keep),
+        Order::Class(reply) => drop(reply.send(listens.class())),
         Order::Tend => listens.tend(),
         Order::Rest => listens.rest(),
     }

@@ -16,6 +16,7 @@ pub mod paste;
 pub mod portal;
 pub mod stdout;
 pub mod thread;
+pub mod uinput;
 pub mod wayland;
 pub mod x11;
 
@@ -122,6 +123,7 @@ pub const TYPISTS: &[Mechanism] = &[
     Mechanism { name: "x11", open: x11::open, probe: Some(x11::probe) },
     Mechanism { name: "portal", open: portal::open, probe: Some(portal::open) },
     Mechanism { name: "paste", open: paste::open, probe: Some(paste::open) },
+    Mechanism { name: "uinput", open: uinput::open, probe: None },
     Mechanism { name: "stdout", open: stdout::open, probe: None },
     Mechanism { name: "enigo", open: enigo::open, probe: None },
 ];
@@ -225,7 +227,7 @@ mod tests {
     fn an_unknown_name_lists_the_known_ones() {
         assert_eq!(
             opened(TYPISTS, "telepathy"),
-            "no typist is called \"telepathy\"; write auto, wayland, x11, portal, paste, stdout, enigo"
+            "no typist is called \"telepathy\"; write auto, wayland, x11, portal, paste, uinput, stdout, enigo"
         );
     }
 }

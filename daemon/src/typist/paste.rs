@@ -5,9 +5,11 @@
 //! of the other typists lends its own, and with it what it knows of the focus. What was
 //! copied before is there again afterwards, in all its forms.
 
-use super::clipboard::{Clipboard, Control, Selection, Told};
+use super::clipboard::{self, Clipboard, Control, Selection, Told};
+use super::guard::is_terminal;
 use super::listener::{Listen, Listener};
 use super::wayland::Wayland;
+use super::x11::{self, X11};
 use super::{Typist, TypistError};
 use swictation_core::Edit;
 use swictation_core::edit::insertable;
@@ -44,8 +46,12 @@ pub struct Paste(Listener);
 /// Opens the keyboard and the clipboard of the session that the environment names.
 ///
 /// # Errors
-/// [`TypistError::Unavailable`] as for [`Paste::wayland`].
+/// [`TypistError::Unavailable`] as for [`Paste::wayland`] and [`Paste::x11`].
 pub fn open() -> Result<Box<dyn Typist>, TypistError> {
+    // The X server inside a Wayland session reaches few windows.
+    if x11::is_session() {
+        return Ok(Box::new(Paste::x11(x11::display().as_deref())?));
+    }
     let connect = || {
         Connection::connect_to_env()
             .map_err(|e| TypistError::Unavailable(format!("no Wayland compositor: {e}")))
@@ -68,6 +74,22 @@ impl Paste {
         };
         Listener::start("paste", open).map(Self)
     }
+
+    /// Pastes on the X server `display` (":0").
+    ///
+    /// # Errors
+    /// [`TypistError::Unavailable`] as for [`X11::connect`], and when the server does not tell
+    /// who copies.
+    pub fn x11(display: Option<&str>) -> Result<Self, TypistError> {
+        let keyboard = Box::new(X11::connect(display)?);
+        let display = display.unwrap_or_default().to_owned();
+        let open = async move || {
+            let selection = clipboard::X11::connect(&display).await?;
+            let clipboard = Clipboard::new(Selection::X11(Box::new(selection)));
+            Ok(Desk { keyboard, clipboard, lost: None })
+        };
+        Listener::start("paste", open).map(Self)
+    }
 }
 
 impl Typist for Paste {
@@ -81,6 +103,10 @@ impl Typist for Paste {
 
     fn watch(&mut self, keep: bool) {
         self.0.watch(keep);
+    }
+
+    fn class(&mut self) -> Option<String> {
+        self.0.class()
     }
 
     fn tend(&mut self) {
@@ -136,6 +162,10 @@ impl Listen for Desk {
         self.keyboard.watch(keep);
     }
 
+    fn class(&mut self) -> Option<String> {
+        self.keyboard.class()
+    }
+
     fn tend(&mut self) {
         self.keyboard.tend();
     }
@@ -177,6 +207,10 @@ impl Desk {
         }
         self.clipboard.hold(text).await.map_err(lost)?;
         for chord in Chord::ALL {
+            // There it is a character of its own.
+            if chord == Chord::ControlV && self.keyboard.class().is_some_and(|class| is_terminal(&class)) {
+                continue;
+            }
             self.keyboard.press_chord(chord)?;
             if self.clipboard.is_pasted().await.map_err(lost)? {
                 return Ok(());

@@ -30,6 +30,7 @@ pub(super) fn open(typist: &str) -> Result<Box<dyn Window>, String> {
     match typist {
         "x11" | "enigo" => Ok(Box::new(x11::Collector::open()?)),
         "stdout" => Err("it prints, and types into no window".to_owned()),
+        "uinput" if crate::typist::x11::is_session() => Ok(Box::new(x11::Collector::open()?)),
         _ => Ok(Box::new(wayland::Collector::open()?)),
     }
 }

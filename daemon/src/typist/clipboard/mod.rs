@@ -10,10 +10,12 @@
 mod control;
 mod selection;
 mod transfer;
+mod x11;
 
 pub(super) use control::Control;
 pub(super) use selection::{Selection, Sink, Told, Wish};
 pub(super) use transfer::{read, write};
+pub(super) use x11::X11;
 
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -32,6 +34,12 @@ const SECRET: (&str, &[u8]) = ("x-kde-passwordManagerHint", b"secret");
 
 /// How long the desktop may take to make the clipboard ours.
 const OWNED: Duration = Duration::from_secs(2);
+
+/// How long whoever copied something may take to tell in which forms.
+const FORMS_TOLD: Duration = Duration::from_millis(500);
+
+/// How often the clipboard is made ours before it is left to others.
+const TRIES: usize = 3;
 
 /// How long nobody must have wanted the text before a window is asked to paste it.
 const QUIET: Duration = Duration::from_millis(100);
@@ -91,15 +99,35 @@ impl Clipboard {
     /// # Errors
     /// Why the clipboard cannot be had, for a person.
     pub(super) async fn hold(&mut self, text: &str) -> Result<(), String> {
-        if self.before.is_none() {
-            self.before = Some(match self.content.take() {
-                Some(content) => content,
-                None => self.save().await,
-            });
-        }
         let mut content: Content = TEXT.map(|form| (form.to_owned(), text.as_bytes().to_vec())).into();
         content.push((SECRET.0.to_owned(), SECRET.1.to_vec()));
-        self.offer(content).await
+        for _ in 0..TRIES {
+            self.catch_up().await?;
+            // What somebody has copied since is what is kept then.
+            if self.before.is_none() || self.content.is_none() {
+                self.before = Some(match self.content.take() {
+                    Some(content) => content,
+                    None => self.save().await,
+                });
+            }
+            self.offer(content.clone()).await?;
+            if self.content.is_some() {
+                return Ok(());
+            }
+        }
+        Err("another program takes the clipboard whenever something is copied".into())
+    }
+
+    /// Takes in what the desktop has said by now.
+    async fn catch_up(&mut self) -> Result<(), String> {
+        let patience = Instant::now() + FORMS_TOLD;
+        loop {
+            let deadline = if self.selection.is_unsure() { patience } else { Instant::now() };
+            match timeout_at(deadline, self.next()).await {
+                Ok(told) => self.take_in(told?).await?,
+                Err(_) => return Ok(()),
+            };
+        }
     }
 
     /// Waits until somebody has wanted the text and had time to insert it; whether anybody
@@ -123,6 +151,9 @@ impl Clipboard {
     /// # Errors
     /// Why that cannot be done.
     pub(super) async fn restore(&mut self) -> Result<(), String> {
+        if self.before.is_some() {
+            self.catch_up().await?;
+        }
         match self.before.take() {
             // Somebody has copied something in the meantime.
             Some(_) if self.content.is_none() => Ok(()),
@@ -134,6 +165,7 @@ impl Clipboard {
     }
 
     /// Makes the clipboard ours, with this content, and waits until nobody wants it unasked.
+    /// It is ours no more when somebody copies something meanwhile.
     async fn offer(&mut self, content: Content) -> Result<(), String> {
         self.selection.own(content.iter().map(|(form, _)| form.as_str()).collect()).await?;
         self.content = Some(content);
@@ -141,10 +173,14 @@ impl Clipboard {
         let mut ours = false;
         while let Ok(told) = timeout_at(deadline, self.next()).await {
             match told? {
-                // Owners before us may still be told of.
                 Told::Owner { ours: true, .. } => ours = true,
                 Told::Wanted(wish) => self.selection.give(wish, None).await?,
-                Told::Owner { ours: false, .. } => {}
+                // Owners before us may still be told of.
+                Told::Owner { ours: false, .. } if !ours => {}
+                Told::Owner { ours: false, forms } => {
+                    (self.content, self.others) = (None, forms);
+                    return Ok(());
+                }
             }
             if ours {
                 deadline = Instant::now() + QUIET;

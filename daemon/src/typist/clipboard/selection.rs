@@ -1,8 +1,9 @@
 //! The clipboards that desktops lend, as one.
 
-use super::Control;
+use super::{Control, x11};
 use crate::typist::portal;
 use std::os::fd::OwnedFd;
+use x11rb::protocol::xproto::SelectionRequestEvent;
 
 /// What a desktop tells of its clipboard.
 pub(in crate::typist) enum Told {
@@ -31,6 +32,8 @@ pub(in crate::typist) enum Sink {
     Numbered(u32),
     /// Into this file.
     File(OwnedFd),
+    /// Into the property of a window that this names.
+    Property(SelectionRequestEvent),
 }
 
 /// A clipboard, and what is told of it.
@@ -39,6 +42,8 @@ pub(in crate::typist) enum Selection {
     Portal(portal::Selection),
     /// The compositor's, see [`Control`].
     Control(Control),
+    /// The X server's, see [`x11::X11`].
+    X11(Box<x11::X11>),
 }
 
 impl Selection {
@@ -51,6 +56,7 @@ impl Selection {
         match self {
             Self::Portal(selection) => selection.next().await,
             Self::Control(selection) => selection.next().await,
+            Self::X11(selection) => selection.next().await,
         }
     }
 
@@ -62,6 +68,7 @@ impl Selection {
         match self {
             Self::Portal(selection) => selection.own(forms).await,
             Self::Control(selection) => selection.own(&forms),
+            Self::X11(selection) => selection.own(&forms).await,
         }
     }
 
@@ -77,7 +84,9 @@ impl Selection {
                 super::write(sink, bytes.unwrap_or_default()).await;
                 Ok(())
             }
-            (Self::Control(_), Sink::Numbered(_)) => Ok(()),
+            (Self::X11(selection), Sink::Property(request)) => selection.give(request, bytes),
+            // No desktop asks as another does.
+            (_, Sink::Numbered(_) | Sink::Property(_)) => Ok(()),
         }
     }
 
@@ -87,7 +96,13 @@ impl Selection {
         match self {
             Self::Portal(selection) => selection.ask(form, most).await,
             Self::Control(selection) => selection.ask(form, most).await,
+            Self::X11(selection) => selection.ask(form, most).await,
         }
+    }
+
+    /// Whether somebody has copied something of which the forms are not told yet.
+    pub(super) fn is_unsure(&self) -> bool {
+        matches!(self, Self::X11(selection) if selection.is_unsure())
     }
 
     /// To be asked for what was copied as seldom as can be: GNOME's portal 48.0 confuses its

@@ -144,3 +144,13 @@ fn what_is_no_map_is_not_read() {
     assert!(Layout::read("", Active::default()).is_none());
     assert!(Layout::read("xkb_keymap { nonsense };", Active::default()).is_none());
 }
+
+#[test]
+fn what_has_no_key_is_named_by_its_kind_alone() {
+    for (character, expected) in
+        [('你', "Chinese"), ('😀', "emoji"), ('é', "letter"), ('Я', "letter"), ('→', "sign")]
+    {
+        let kind = kind(character);
+        assert!(kind.contains(expected) && !kind.contains(character), "{kind}");
+    }
+}

@@ -5,12 +5,17 @@
 //! group or Num Lock need no special case. The module is pure: it reads a map
 //! that was fetched before and never talks to the server.
 
+use crate::typist::paste::Chord;
 use std::collections::HashMap;
 use x11rb::protocol::xkb::{KeyModMap, KeySymMap, KeyType};
 use xkeysym::Keysym;
 
 /// The keysym of the Backspace key.
 pub(super) const BACKSPACE: u32 = xkeysym::key::BackSpace;
+
+/// The keycode of the key that is V on most layouts, and that programs take for it where the
+/// layout has no Latin letters.
+const V: u8 = 55;
 
 /// The keysyms that stand for one character: the traditional one, which old
 /// programs know, and the one made from its Unicode number.
@@ -174,6 +179,21 @@ impl Layout {
     pub(super) fn press(&self, symbol: Symbol) -> Option<Press> {
         symbol.iter().find_map(|keysym| self.reach.get(keysym)).copied()
     }
+
+    /// What asks a window to paste, if the keyboard has it.
+    pub(super) fn chord(&self, chord: Chord) -> Option<Press> {
+        use xkeysym::key::{Control_L, XF86_Paste, v};
+        let alone = |symbol: u32| self.reach.get(&symbol).filter(|press| press.hold == [None; 3]).copied();
+        let key = alone(v).map_or(V, |press| press.keycode);
+        let control = || alone(Control_L).map(|press| press.keycode);
+        match chord {
+            Chord::Paste => alone(XF86_Paste),
+            Chord::ControlShiftV => {
+                Some(Press { keycode: key, hold: [Some(control()?), Some(self.shift?), None] })
+            }
+            Chord::ControlV => Some(Press { keycode: key, hold: [Some(control()?), None, None] }),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -269,6 +289,21 @@ mod tests {
     fn the_keypad_is_not_used_for_digits() {
         let layout = Layout::read(&keymap(), 0, 0, &[]);
         assert_eq!(layout.press([xkeysym::key::KP_7; 2]), None);
+    }
+
+    #[test]
+    fn a_window_is_asked_to_paste_with_the_key_that_is_v_or_would_be() {
+        let mut map = keymap();
+        map.keys[5] = key(0, 1, 1, &[xkeysym::key::Control_L]);
+        let held = |keycode, shift: Option<u8>| Some(Press { keycode, hold: [Some(13), shift, None] });
+        let layout = Layout::read(&map, 0, 0, &[]);
+        assert_eq!(layout.chord(Chord::ControlV), held(55, None));
+        map.keys[1] = key(1, 1, 2, &[0x76, 0x56]);
+        let layout = Layout::read(&map, 0, 0, &[]);
+        assert_eq!(layout.chord(Chord::ControlV), held(9, None));
+        assert_eq!(layout.chord(Chord::ControlShiftV), held(9, Some(11)));
+        assert_eq!(layout.chord(Chord::Paste), None);
+        assert_eq!(Layout::read(&keymap(), 0, 0, &[]).chord(Chord::ControlV), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod server;
 mod slots;
 mod watch;
 
+use super::paste::{Chord, Keyboard};
 use super::{ELSEWHERE, Typist, TypistError};
 use keymap::{BACKSPACE, Layout, Lent, Press, Symbol, symbol};
 use server::{Changes, Receiver, Server};
@@ -91,8 +92,18 @@ enum Halt {
 /// # Errors
 /// [`TypistError::Unavailable`] as for [`X11::connect`].
 pub fn open() -> Result<Box<dyn Typist>, TypistError> {
-    let display = std::env::var("DISPLAY").ok();
-    Ok(Box::new(X11::connect(display.as_deref())?))
+    Ok(Box::new(X11::connect(display().as_deref())?))
+}
+
+/// The X server that the environment names.
+pub(crate) fn display() -> Option<String> {
+    std::env::var("DISPLAY").ok()
+}
+
+/// Whether this is a session of an X server, and not one inside a Wayland session.
+pub(crate) fn is_session() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !set("WAYLAND_DISPLAY") && std::env::var("XDG_SESSION_TYPE").map_or(true, |kind| kind != "wayland")
 }
 
 /// Opens the X server of an X11 session. The one inside a Wayland session is left
@@ -101,8 +112,7 @@ pub fn open() -> Result<Box<dyn Typist>, TypistError> {
 /// # Errors
 /// [`TypistError::Unavailable`] in a Wayland session, and as for [`X11::connect`].
 pub fn probe() -> Result<Box<dyn Typist>, TypistError> {
-    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if set("WAYLAND_DISPLAY") || std::env::var("XDG_SESSION_TYPE").is_ok_and(|kind| kind == "wayland") {
+    if !is_session() {
         return Err(TypistError::Unavailable(
             "this is a Wayland session, where X11 keys reach only X11 programs; \
              name the typist \"x11\" in the configuration to type into those alone"
@@ -346,6 +356,40 @@ impl X11 {
         Ok(sent)
     }
 
+    /// Presses what asks the window to paste.
+    fn ask_to_paste(&mut self, chord: Chord) -> Result<(), Halt> {
+        self.observe()?;
+        loop {
+            if let Some(halt) = self.obstacle(GRABBED)? {
+                return Err(halt);
+            }
+            let Some(press) = self.layout.chord(chord) else { return Ok(()) };
+            if self.press_at_home(&[press])?.is_some() {
+                self.observe()?;
+                return Ok(());
+            }
+        }
+    }
+
+    /// What is left to do when typing has ended so, and what is told of it: `typed`
+    /// characters had arrived.
+    fn end(&mut self, mut result: Result<(), Halt>, typed: usize) -> Result<(), TypistError> {
+        result = result.and(self.restore().map_err(Halt::from));
+        if !self.watch.people {
+            // While nothing is typed the server need not tell anything.
+            result = result.and(self.see(false).map_err(Halt::from));
+        }
+        match result {
+            Ok(()) => Ok(()),
+            Err(Halt::Nowhere(why)) => Err(TypistError::Nowhere { typed, reason: why.into() }),
+            Err(Halt::Elsewhere) => Err(TypistError::Elsewhere { typed }),
+            Err(Halt::NoKey) => Err(TypistError::Lost { typed, reason: NO_KEY.into() }),
+            Err(Halt::Server(e)) => {
+                Err(TypistError::Lost { typed, reason: format!("the X server stopped answering: {e}") })
+            }
+        }
+    }
+
     /// Presses BackSpace as long as nobody comes in between; why it stopped.
     fn erase(&mut self, characters: usize) -> Result<Option<String>, ReplyError> {
         self.observe()?;
@@ -454,22 +498,11 @@ impl Typist for X11 {
         let erase = std::iter::repeat_n([BACKSPACE; 2], edit.erase);
         let symbols: Vec<Symbol> = erase.chain(insertable(&edit.insert).chars().map(symbol)).collect();
         let mut done = 0;
-        let mut result = self.type_all(&symbols, &mut done);
-        result = result.and(self.restore().map_err(Halt::from));
-        if !self.watch.people {
-            // While nothing is typed the server need not tell anything.
-            result = result.and(self.see(false).map_err(Halt::from));
-        }
-        let typed = done.saturating_sub(edit.erase);
-        match result {
-            Ok(()) => Ok(()),
-            Err(Halt::Nowhere(why)) => Err(TypistError::Nowhere { typed, reason: why.into() }),
-            Err(Halt::Elsewhere) => Err(TypistError::Elsewhere { typed }),
-            Err(Halt::NoKey) if done == 0 => Err(TypistError::Unavailable(NO_KEY.into())),
-            Err(Halt::NoKey) => Err(TypistError::Lost { typed, reason: NO_KEY.into() }),
-            Err(Halt::Server(e)) => {
-                Err(TypistError::Lost { typed, reason: format!("the X server stopped answering: {e}") })
-            }
+        let result = self.type_all(&symbols, &mut done);
+        let lacking = matches!(result, Err(Halt::NoKey)) && done == 0;
+        match self.end(result, done.saturating_sub(edit.erase)) {
+            Err(TypistError::Lost { reason, .. }) if lacking => Err(TypistError::Unavailable(reason)),
+            ended => ended,
         }
     }
 
@@ -508,6 +541,13 @@ impl Typist for X11 {
             (Ok(Some(why)), _) => Err(why),
             (Err(e), _) | (Ok(None), Err(e)) => Err(format!("the X server stopped answering: {e}")),
         }
+    }
+}
+
+impl Keyboard for X11 {
+    fn press_chord(&mut self, chord: Chord) -> Result<(), TypistError> {
+        let asked = self.ask_to_paste(chord);
+        self.end(asked, 0)
     }
 }
 
