@@ -207,7 +207,8 @@ fn a_compositor_that_dies_in_the_middle_is_told_with_what_had_been_typed() {
     let (error, seen) = desk.interrupted(&text, |desktop| desktop.kill().unwrap());
     match error {
         TypistError::Lost { typed, .. } => {
-            assert!((seen..text.len()).contains(&typed), "{typed}, seen {seen}")
+            // The answers to the last keys die with it, and the window, too.
+            assert!((seen.saturating_sub(8)..text.len()).contains(&typed), "{typed}, seen {seen}")
         }
         other => panic!("{other:?}"),
     }
