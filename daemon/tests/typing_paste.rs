@@ -115,6 +115,21 @@ fn something_that_is_no_text_is_there_again() {
 }
 
 #[test]
+fn a_word_arrives_without_anybody_waiting_for_it() {
+    let Some(mut desk) = Desk::new() else { return };
+    desk.expect(0, "Warm", "Warm");
+    let mut took: Vec<Duration> = (0..20)
+        .map(|_| {
+            let begun = std::time::Instant::now();
+            desk.expect(0, "streaming ", "streaming ");
+            begun.elapsed()
+        })
+        .collect();
+    took.sort_unstable();
+    println!("a word: median {:?}, p95 {:?}, worst {:?}", took[10], took[18], took[19]);
+}
+
+#[test]
 fn an_empty_clipboard_does_not_keep_what_was_typed() {
     let Some(mut desk) = Desk::new() else { return };
     desk.expect(0, "secret", "secret");

@@ -28,6 +28,7 @@ test  | wtype             | wtype           | another keyboard there
 test  | wl-clipboard      | wl-copy         | another program that copies there
 test  | zenity            | zenity          | windows with fields
 test  | at-spi2-core      | file /usr/libexec/at-spi-bus-launcher | what programs tell of them
+test  | debootstrap       | debootstrap     | a Debian with desktops to type on
 test  | flac              | flac            | compressed recordings
 test  | libasound2-plugins | lib-file alsa-lib/libasound_module_pcm_pulse.so | the way through ALSA to a sound server
 test  | systemd           | systemd-analyze | checks the unit
