@@ -123,7 +123,13 @@ fn ten_thousand_toggles_at_once_are_five_thousand_dictations_and_leave_nothing_b
     desk.status.state("idle");
     let before = settled_first(&desk);
     let mut memory = Vec::new();
-    for flood in 1..=3 {
+    let mut floods = 0;
+    // How much waits at once, and so what a flood takes, is up to the machine: what is used by
+    // the next one is seen when that takes no more, and what leaks is taken by each.
+    let grows = |memory: &[u64]| !matches!(memory, [.., before, last] if *last < before + 4_000);
+    while floods < 3 || (floods < 6 && grows(&memory)) {
+        floods += 1;
+        let flood = floods;
         let begun = Instant::now();
         let worker = desk.worker();
         if flood == 2 {
@@ -140,11 +146,10 @@ fn ten_thousand_toggles_at_once_are_five_thousand_dictations_and_leave_nothing_b
         memory.push(settled(desk.daemon.pid(), before));
         note(&format!("10,000 toggles: answered in {answered:?}, idle after {idle:?}, {memory:?} kB"));
     }
-    // What a flood took is used by the next one.
-    assert!(memory[2] < memory[1] + 4_000, "{} kB became {memory:?}", before.2);
+    assert!(!grows(&memory), "{} kB became {memory:?}", before.2);
     // An odd one more is a dictation, and one only.
     assert_ne!(desk.verb("toggle"), "idle");
-    assert_eq!(dictations(&desk), 15_002);
+    assert_eq!(dictations(&desk), floods * 5_000 + 2);
     assert_eq!(desk.verb("cancel"), "idle");
 }
 

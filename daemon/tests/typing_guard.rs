@@ -37,13 +37,22 @@ struct Window(Child);
 impl Desk {
     /// Nothing when it cannot be had.
     fn new() -> Option<Self> {
+        let desk = Self::without_accessibility()?;
+        desk.begin_accessibility();
+        Some(desk)
+    }
+
+    fn begin_accessibility(&self) {
+        // It reads the schemas of settings, which the bus of a test has out of sight.
+        self.bus.activates("org.a11y.Bus", &format!("/usr/bin/env XDG_DATA_DIRS=/usr/share {LAUNCHER}"));
+    }
+
+    fn without_accessibility() -> Option<Self> {
         let present = Path::new(LAUNCHER).exists() && program("zenity") && program("xdotool");
         if !need("zenity", present) || !swictation_tests::x11::present() {
             return None;
         }
         let bus = Bus::start()?;
-        // It reads the schemas of settings, which the bus of a test has out of sight.
-        bus.activates("org.a11y.Bus", &format!("/usr/bin/env XDG_DATA_DIRS=/usr/share {LAUNCHER}"));
         let server = XServer::start().unwrap();
         server.layout("us").unwrap();
         Some(Self { server, bus })
@@ -147,6 +156,16 @@ fn what_has_the_focus_already_is_found() {
     let _password = desk.window("--password", "Secret");
     until(&first, |now| now.password);
     let focus = desk.follow();
+    until(&focus, |now| now.password && now.window.is_some());
+}
+
+#[test]
+fn what_tells_of_the_focus_may_come_up_later() {
+    let Some(desk) = Desk::without_accessibility() else { return };
+    let focus = desk.follow();
+    assert_eq!(focus.now(), Focused::default());
+    desk.begin_accessibility();
+    let _password = desk.window("--password", "Secret");
     until(&focus, |now| now.password && now.window.is_some());
 }
 

@@ -5,14 +5,13 @@
 //! that it is wanted; many terminals never. So a window that tells nothing cannot be told
 //! from another that tells nothing.
 
-use super::Focused;
+use super::{ACCESSIBILITY as BUS, ANSWER, DBUS, Focused, connect};
 use crate::control::dbus::next;
 use std::collections::HashMap;
 use std::time::Duration;
 use zbus::{Connection, Message, MessageStream, OwnedObjectPath, OwnedVariant};
 
-/// The bus of accessibility, on the session's.
-const BUS: &str = "org.a11y.Bus";
+/// Where it is on the session's bus.
 const BUS_OBJECT: &str = "/org/a11y/bus";
 
 const REGISTRY: &str = "org.a11y.atspi.Registry";
@@ -38,9 +37,6 @@ const TERMINAL: u32 = 60;
 const ACTIVE: u32 = 1;
 const FOCUSED: u32 = 12;
 
-/// How long a program may take.
-const ANSWER: Duration = Duration::from_secs(1);
-
 /// How long, and among how many things, the focus is looked for at first.
 const LOOKING: Duration = Duration::from_secs(2);
 const THINGS: usize = 500;
@@ -64,21 +60,16 @@ impl Accessible {
     /// # Errors
     /// Why nothing is told, for the log; mostly, that nothing of the kind is installed.
     pub(super) async fn find(session: Option<&str>) -> Result<Self, String> {
-        let builder = match session {
-            Some(address) => zbus::connection::Builder::address(address),
-            None => zbus::connection::Builder::session(),
-        };
-        let session = builder.method_timeout(ANSWER).build().await.map_err(|e| e.to_string())?;
+        let session = connect(session).await.map_err(|e| e.to_string())?;
         let answer = session.call_method(Some(BUS), BUS_OBJECT, Some(BUS), "GetAddress", &()).await;
         let address: String =
             answer.and_then(|answer| answer.body().deserialize()).map_err(|e| e.to_string())?;
         let builder = zbus::connection::Builder::address(address.as_str()).method_timeout(ANSWER);
         let connection = builder.build().await.map_err(|e| e.to_string())?;
         let messages = MessageStream::from(&connection);
-        let dbus = "org.freedesktop.DBus";
         for rule in RULES {
             let added =
-                connection.call_method(Some(dbus), "/org/freedesktop/DBus", Some(dbus), "AddMatch", &rule);
+                connection.call_method(Some(DBUS), "/org/freedesktop/DBus", Some(DBUS), "AddMatch", &rule);
             added.await.map_err(|e| e.to_string())?;
         }
         for event in EVENTS {

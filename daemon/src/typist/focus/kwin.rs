@@ -4,7 +4,7 @@
 //! scripts of the person's, which may call any program. Ours is told of nothing but a
 //! window's number and class, and taken out when the daemon ends.
 
-use super::Focused;
+use super::{Focused, KWIN, connect};
 use crate::control::dbus::next;
 use std::fs;
 use std::io::Write;
@@ -13,7 +13,6 @@ use std::path::Path;
 use std::time::Duration;
 use zbus::{Connection, Message, MessageStream};
 
-const KWIN: &str = "org.kde.KWin";
 const SCRIPTING: &str = "/Scripting";
 const SCRIPTS: &str = "org.kde.kwin.Scripting";
 
@@ -21,8 +20,8 @@ const SCRIPTS: &str = "org.kde.kwin.Scripting";
 const INTERFACE: &str = "org.swictation.Focus1";
 const OBJECT: &str = "/org/swictation/Focus1";
 
-/// How long KWin may take.
-const ANSWER: Duration = Duration::from_secs(5);
+/// How long its script may take to begin.
+const BEGIN: Duration = Duration::from_secs(5);
 
 /// A running script, and what it told last.
 pub(super) struct Kwin {
@@ -37,11 +36,7 @@ impl Kwin {
     /// # Errors
     /// Why it does not, for the log; mostly, that this is no Plasma.
     pub(super) async fn find(bus: Option<&str>, folder: &Path) -> Result<Self, String> {
-        let builder = match bus {
-            Some(address) => zbus::connection::Builder::address(address),
-            None => zbus::connection::Builder::session(),
-        };
-        let connection = builder.method_timeout(ANSWER).build().await.map_err(|e| e.to_string())?;
+        let connection = connect(bus).await.map_err(|e| e.to_string())?;
         let messages = MessageStream::from(&connection);
         let name = connection.unique_name().map(ToString::to_string).ok_or("the bus gives no name")?;
         let mut kwin = Self { connection, messages, focused: Focused::default() };
@@ -56,7 +51,7 @@ impl Kwin {
             }
         };
         let silent = || "its script does not run".to_owned();
-        tokio::time::timeout(ANSWER, called).await.ok().flatten().ok_or_else(silent)?;
+        tokio::time::timeout(BEGIN, called).await.ok().flatten().ok_or_else(silent)?;
         Ok(kwin)
     }
 

@@ -18,10 +18,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use zbus::Message;
+use zbus::{Connection, Message, MessageStream};
+
+/// What tells of the focus, by their names on the session's bus; one that is started later,
+/// or again, is followed from then on.
+const KWIN: &str = "org.kde.KWin";
+const ACCESSIBILITY: &str = "org.a11y.Bus";
 
 /// How long it is waited for what is known at first.
 const FIRST: Duration = Duration::from_millis(500);
+
+/// How long KWin, or a program, may take to answer.
+const ANSWER: Duration = Duration::from_secs(1);
+
+const DBUS: &str = "org.freedesktop.DBus";
 
 /// What is known of the focus now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,11 +94,9 @@ async fn follow(
     first: std::sync::mpsc::Sender<()>,
     mut ended: oneshot::Receiver<()>,
 ) {
-    let (kwin, accessible) =
-        tokio::join!(Kwin::find(bus.as_deref(), &folder), Accessible::find(bus.as_deref()));
-    let mut kwin = kwin.inspect_err(|why| tracing::debug!("KWin does not tell of the focus: {why}")).ok();
-    let mut accessible =
-        accessible.inspect_err(|why| tracing::debug!("programs do not tell of the focus: {why}")).ok();
+    let bus = bus.as_deref();
+    let (mut kwin, mut accessible, mut names) =
+        tokio::join!(find_kwin(bus, &folder), find_accessible(bus), Names::watch(bus));
     loop {
         *known.lock().unwrap_or_else(PoisonError::into_inner) =
             merged(kwin.as_ref().map(Kwin::now), accessible.as_ref().map(Accessible::now));
@@ -96,6 +104,7 @@ async fn follow(
         let told = tokio::select! {
             message = next(kwin.as_mut().map(Kwin::hear)) => Told::Kwin(message),
             message = next(accessible.as_mut().map(Accessible::hear)) => Told::Program(message),
+            message = next(names.as_mut().map(Names::hear)) => Told::Name(message),
             _ = &mut ended => break,
         };
         match (told, &mut kwin, &mut accessible) {
@@ -104,6 +113,17 @@ async fn follow(
             // What has ended knows nothing any more.
             (Told::Kwin(_), ..) => kwin = None,
             (Told::Program(_), ..) => accessible = None,
+            (Told::Name(None), ..) => names = None,
+            (Told::Name(Some(message)), ..) => match started(&message) {
+                Some((name, is_there)) if name == KWIN => {
+                    kwin = if is_there { find_kwin(bus, &folder).await } else { None };
+                }
+                // That it is gone, its own bus tells.
+                Some((name, true)) if name == ACCESSIBILITY && accessible.is_none() => {
+                    accessible = find_accessible(bus).await;
+                }
+                _ => {}
+            },
         }
     }
     if let Some(kwin) = kwin {
@@ -111,10 +131,63 @@ async fn follow(
     }
 }
 
+async fn find_kwin(bus: Option<&str>, folder: &Path) -> Option<Kwin> {
+    let found = Kwin::find(bus, folder).await;
+    found.inspect_err(|why| tracing::debug!("KWin does not tell of the focus: {why}")).ok()
+}
+
+async fn find_accessible(bus: Option<&str>) -> Option<Accessible> {
+    let found = Accessible::find(bus).await;
+    found.inspect_err(|why| tracing::debug!("programs do not tell of the focus: {why}")).ok()
+}
+
 /// Who told something, or that it has ended.
 enum Told {
     Kwin(Option<Message>),
     Program(Option<Message>),
+    Name(Option<Message>),
+}
+
+/// What comes and goes on the session's bus.
+struct Names {
+    messages: MessageStream,
+    _connection: Connection,
+}
+
+impl Names {
+    async fn watch(bus: Option<&str>) -> Option<Self> {
+        let connection = connect(bus).await.ok()?;
+        let messages = MessageStream::from(&connection);
+        for name in [KWIN, ACCESSIBILITY] {
+            let rule = format!("type='signal',sender='{DBUS}',member='NameOwnerChanged',arg0='{name}'");
+            let object = "/org/freedesktop/DBus";
+            connection.call_method(Some(DBUS), object, Some(DBUS), "AddMatch", &rule).await.ok()?;
+        }
+        Some(Self { messages, _connection: connection })
+    }
+
+    async fn hear(&mut self) -> Option<Message> {
+        crate::control::dbus::next(&mut self.messages).await?.ok()
+    }
+}
+
+/// Whose name a message is about, and whether anybody has it now.
+fn started(message: &Message) -> Option<(String, bool)> {
+    if message.header().member()?.as_str() != "NameOwnerChanged" {
+        return None;
+    }
+    let (name, _, owner): (String, String, String) = message.body().deserialize().ok()?;
+    Some((name, !owner.is_empty()))
+}
+
+/// A connection to the bus with this address, or to the session's, on which nobody is waited
+/// for long.
+async fn connect(bus: Option<&str>) -> zbus::Result<Connection> {
+    let builder = match bus {
+        Some(address) => zbus::connection::Builder::address(address),
+        None => zbus::connection::Builder::session(),
+    };
+    builder.method_timeout(ANSWER).build().await
 }
 
 /// What comes next from one that is there.
