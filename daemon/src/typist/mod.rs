@@ -5,6 +5,7 @@
 //! it. It knows nothing of words, sessions or workers.
 
 mod clipboard;
+mod crowding;
 pub mod enigo;
 pub mod focus;
 mod guard;

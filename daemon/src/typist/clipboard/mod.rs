@@ -17,6 +17,7 @@ pub(super) use selection::{Selection, Sink, Told, Wish};
 pub(super) use transfer::{read, write};
 pub(super) use x11::X11;
 
+use super::crowding::crowding;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -44,7 +45,8 @@ const TRIES: usize = 3;
 /// How long nobody must have wanted the text before a window is asked to paste it.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// How long a window may take to want what it is asked to paste.
+/// How long a window may take to want what it is asked to paste, on an idle machine: who is
+/// asked once more too early pastes twice, or takes Ctrl+V for what it is in a terminal.
 const WANTED: Duration = Duration::from_millis(500);
 
 /// How long it may take to insert it: what is typed too early comes before it.
@@ -136,7 +138,7 @@ impl Clipboard {
     /// # Errors
     /// Why nobody can want it any more.
     pub(super) async fn is_pasted(&mut self) -> Result<bool, String> {
-        let deadline = Instant::now() + WANTED;
+        let deadline = Instant::now() + WANTED.mul_f64(crowding());
         while let Ok(told) = timeout_at(deadline, self.next()).await {
             if self.take_in(told?).await? {
                 tokio::time::sleep(INSERTED).await;

@@ -17,6 +17,7 @@ mod server;
 mod slots;
 mod watch;
 
+use super::crowding::crowding;
 use super::paste::{Chord, Keyboard};
 use super::{ELSEWHERE, Typist, TypistError};
 use keymap::{BACKSPACE, Layout, Lent, Press, Symbol, symbol};
@@ -451,19 +452,9 @@ fn layout_state(state: &GetStateReply) -> (u8, u16) {
 /// the processors, so the wait grows with their number.
 fn outlive(pressed: Option<Instant>) {
     if let Some(pressed) = pressed {
-        let loads = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let span = OUTLIVE.mul_f64(crowding(&loads, cores));
+        let span = OUTLIVE.mul_f64(crowding());
         std::thread::sleep(span.saturating_sub(pressed.elapsed()));
     }
-}
-
-/// How many runnable threads share a core, from the text of /proc/loadavg; at
-/// least 1, and at most 10, where waiting would be worse than a wrong character.
-fn crowding(loads: &str, cores: usize) -> f64 {
-    let runnable = loads.split_whitespace().nth(3).and_then(|threads| threads.split('/').next());
-    let runnable: f64 = runnable.and_then(|number| number.parse().ok()).unwrap_or(1.0);
-    (runnable / cores as f64).clamp(1.0, 10.0)
 }
 
 impl Halt {
@@ -570,18 +561,5 @@ impl Drop for X11 {
             let _ = self.server.bind(&free);
             let _ = self.server.claim(&[]);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bindings_outlive_longer_on_a_busy_machine() {
-        assert_eq!(crowding("0.10 0.20 0.30 1/420 1234", 4), 1.0);
-        assert_eq!(crowding("9.10 4.20 3.30 9/420 1234", 2), 4.5);
-        assert_eq!(crowding("9.10 4.20 3.30 900/980 1234", 2), 10.0);
-        assert_eq!(crowding("", 2), 1.0);
     }
 }
