@@ -8,10 +8,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 use swictation_tests::bus::Bus;
 use swictation_tests::note;
-use swictation_tests::programs::{Daemon, Follower, Home, run, runtime, silence, toy};
+use swictation_tests::programs::{Daemon, Follower, Home, released, run, runtime, silence, toy};
 
 /// How often each thread of the process and of its children has run, by name.
 fn switches(pid: u32) -> BTreeMap<String, u64> {
@@ -51,21 +52,25 @@ fn settled(pid: u32) -> BTreeMap<String, u64> {
     }
 }
 
-#[test]
-fn an_idle_daemon_does_not_wake_up_and_takes_less_than_20_mb() {
-    let (Some(_), Some(bus), home) = (runtime(), Bus::start(), Home::new()) else { return };
+/// A daemon at rest, behind a dictation.
+fn idle(bus: &Bus, home: &Home, mut swictationd: Command) -> Daemon {
     home.configure(&format!("model = {:?}\ndevice = \"cpu\"\n", toy("att70_6-rnnt")));
-    let mut status = Follower::on(&bus, &home);
-    let source = format!("wav:{}", silence(&home, 16_000).display());
-    let mut command = home.command("swictationd");
-    let daemon = Daemon::start(bus.give_to(&mut command).args(["--typist", "stdout", "--source", &source]));
+    let mut status = Follower::on(bus, home);
+    let source = format!("wav:{}", silence(home, 16_000).display());
+    let daemon =
+        Daemon::start(bus.give_to(&mut swictationd).args(["--typist", "stdout", "--source", &source]));
     status.until("an engine", |line| line["engine"]["state"] == "ready");
     let started = run(bus.give_to(&mut home.command("swictation")).arg("start"));
     assert_eq!(started.code, 0, "{started:?}");
     status.until("another state", |line| line["state"] != "idle");
     status.state("idle");
-    drop(status);
+    daemon
+}
 
+#[test]
+fn an_idle_daemon_does_not_wake_up() {
+    let (Some(_), Some(bus), home) = (runtime(), Bus::start(), Home::new()) else { return };
+    let daemon = idle(&bus, &home, home.command("swictationd"));
     let before = settled(daemon.pid());
     let seconds = std::env::var("SWICTATION_IDLE_SECONDS").ok().and_then(|text| text.parse().ok());
     std::thread::sleep(Duration::from_secs(seconds.unwrap_or(20)));
@@ -73,14 +78,18 @@ fn an_idle_daemon_does_not_wake_up_and_takes_less_than_20_mb() {
     let woken: Vec<&String> =
         after.iter().filter(|(task, count)| before.get(*task) < Some(count)).map(|(task, _)| task).collect();
     assert!(woken.is_empty(), "{woken:?} woke up: {before:#?} became {after:#?}");
+}
 
+#[test]
+fn an_idle_daemon_takes_less_than_20_mb() {
+    // What is not optimised is three times as large, and that is what most of it is.
+    let (Some(_), Some(program)) = (runtime(), released("swictationd")) else { return };
+    let (Some(bus), home) = (Bus::start(), Home::new()) else { return };
+    let daemon = idle(&bus, &home, home.command_at(&program));
     let about = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
-    let resident =
-        field(&about, "VmRSS:").and_then(|value| value.strip_suffix(" kB")?.trim().parse::<u64>().ok());
-    note(&format!(
-        "an idle swictationd has {} kB resident in {} threads",
-        resident.unwrap(),
-        field(&about, "Threads:").unwrap()
-    ));
-    assert!(resident.unwrap() < 20_000, "{about}");
+    let resident = field(&about, "VmRSS:").and_then(|value| value.strip_suffix(" kB")?.trim().parse().ok());
+    let resident: u64 = resident.unwrap();
+    let threads = field(&about, "Threads:").unwrap();
+    note(&format!("an idle swictationd has {resident} kB resident in {threads} threads"));
+    assert!(resident < 20_000, "{about}");
 }

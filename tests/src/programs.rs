@@ -9,7 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use crate::bus::Bus;
-use crate::need;
+use crate::{need, note};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -47,13 +47,26 @@ pub fn seeded(name: &str) -> PathBuf {
 /// # Panics
 /// When it is not there, or older than its sources.
 pub fn built(name: &str) -> PathBuf {
-    let begun = *BEGUN;
     // target/PROFILE/deps/all-HASH
     let own = std::env::current_exe().unwrap();
     let program = own.parent().and_then(Path::parent).unwrap().join(name);
     let hint = "run scripts/test, or `cargo build --workspace` with the profile of the tests";
+    fresh(program).unwrap_or_else(|why| panic!("{why}: {hint}"))
+}
+
+/// A program as it is given to people, where `cargo build --release` was run.
+pub fn released(name: &str) -> Option<PathBuf> {
+    let own = std::env::current_exe().unwrap();
+    let program = own.ancestors().nth(3).unwrap().join("release").join(name);
+    let program = fresh(program).inspect_err(|why| note(why));
+    need("the release build", program.is_ok()).then(|| program.unwrap())
+}
+
+/// A program that is as new as its sources, or why not.
+fn fresh(program: PathBuf) -> Result<PathBuf, String> {
+    let begun = *BEGUN;
     let Ok(age) = fs::metadata(&program).and_then(|about| about.modified()) else {
-        panic!("{} is not built: {hint}", program.display());
+        return Err(format!("{} is not built", program.display()));
     };
     // Cargo writes there what the program was made of.
     let sources = fs::read_to_string(program.with_extension("d")).unwrap_or_default();
@@ -61,10 +74,11 @@ pub fn built(name: &str) -> PathBuf {
     for source in sources.replace("\\ ", "\0").split_whitespace() {
         let source = source.replace('\0', " ");
         let edited = fs::metadata(&source).and_then(|about| about.modified());
-        let newer = edited.is_ok_and(|at| at > age && at < begun);
-        assert!(!newer, "{} is older than {source}: {hint}", program.display());
+        if edited.is_ok_and(|at| at > age && at < begun) {
+            return Err(format!("{} is older than {source}", program.display()));
+        }
     }
-    program
+    Ok(program)
 }
 
 /// Where speech and models are that are not in the repository.
@@ -160,7 +174,8 @@ impl Home {
         command
     }
 
-    fn command_at(&self, program: &Path) -> Command {
+    /// This program, to be run here and to see nothing else.
+    pub fn command_at(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().stdin(Stdio::null()).current_dir(self.folder.path());
         for kept in ["PATH", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"] {
