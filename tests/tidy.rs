@@ -103,7 +103,7 @@ fn async_has_one_place(source: &Source) -> Vec<String> {
     // for a session bus that hangs, nor the other way round.
     // So do a desktop's portal, its clipboard and what has the focus in it: they say things
     // at any time.
-    let typist = ["portal/", "clipboard/", "focus/", "listener.rs", "paste.rs"];
+    let typist = ["portal/", "clipboard/", "focus/", "compositor.rs", "listener.rs", "paste.rs"];
     let typist = typist.map(|place| format!("daemon/src/typist/{place}"));
     let others = typist.iter().map(String::as_str).chain(["daemon/src/control/logind.rs"]);
     if others.into_iter().any(|place| source.path.starts_with(place)) {

@@ -84,6 +84,7 @@ fn an_installation_is_complete_repeatable_and_leaves_nothing_behind() {
             ".local/bin/swictation",
             ".local/bin/swictation-worker",
             ".local/bin/swictationd",
+            ".local/share/applications/org.swictation.Daemon.desktop",
             ".local/share/bash-completion/completions/swictation",
             ".local/share/dbus-1/services/org.swictation.Dictation1.service",
             ".local/share/fish/vendor_completions.d/swictation.fish",
@@ -92,7 +93,11 @@ fn an_installation_is_complete_repeatable_and_leaves_nothing_behind() {
         ]
     );
     let daemon = format!("\"{}/.local/bin/swictationd\"", home.folder.path().display());
-    for file in ["dbus-1/services/org.swictation.Dictation1.service", "systemd/user/swictation.service"] {
+    for file in [
+        "applications/org.swictation.Daemon.desktop",
+        "dbus-1/services/org.swictation.Dictation1.service",
+        "systemd/user/swictation.service",
+    ] {
         let content = fs::read_to_string(home.path(".local/share").join(file)).unwrap();
         assert!(content.contains(&format!("={daemon}\n")) && !content.contains("=@BINDIR@"), "{content}");
     }

@@ -30,6 +30,11 @@ pub fn state_dir() -> PathBuf {
     base("XDG_STATE_HOME", ".local/state").join("swictation")
 }
 
+/// Where IBus writes its addresses.
+pub fn ibus_dir() -> PathBuf {
+    base("XDG_CONFIG_HOME", ".config").join("ibus/bus")
+}
+
 /// Where the configuration is unless the command line says otherwise.
 pub fn config_file() -> PathBuf {
     base("XDG_CONFIG_HOME", ".config").join("swictation/config.toml")

@@ -4,9 +4,8 @@
 
 #![allow(clippy::unwrap_used)] // A desk that cannot be set up fails its test there and then.
 
-use std::io::Read;
-use std::path::Path;
-use std::process::{Child, Stdio};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 use swictation_core::Edit;
@@ -16,8 +15,9 @@ use swictation_daemon::typist::thread::{Report, TypistThread, spawn_with};
 use swictation_daemon::typist::x11::X11;
 use swictation_daemon::typist::{Typist, TypistError};
 use swictation_tests::bus::Bus;
+use swictation_tests::entry::{self, Entry};
+use swictation_tests::need;
 use swictation_tests::x11::{Terminal, XServer};
-use swictation_tests::{need, program};
 
 /// How long a window may take to come while other tests run.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,9 +30,6 @@ struct Desk {
     server: XServer,
     bus: Bus,
 }
-
-/// A window of GTK with one field.
-struct Window(Child);
 
 impl Desk {
     /// Nothing when it cannot be had.
@@ -48,8 +45,7 @@ impl Desk {
     }
 
     fn without_accessibility() -> Option<Self> {
-        let present = Path::new(LAUNCHER).exists() && program("zenity") && program("xdotool");
-        if !need("zenity", present) || !swictation_tests::x11::present() {
+        if !entry::gtk_is_present() || !need("zenity", Path::new(LAUNCHER).exists()) {
             return None;
         }
         let bus = Bus::start()?;
@@ -58,34 +54,35 @@ impl Desk {
         Some(Self { server, bus })
     }
 
-    /// Opens a window and gives it the focus.
-    fn window(&self, kind: &str, title: &str) -> Window {
-        let mut zenity = self.server.command("zenity");
-        zenity
-            .args([kind, &format!("--title={title}"), "--text="])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let window = Window(self.bus.give_to(&mut zenity).env("HOME", self.bus.home()).spawn().unwrap());
-        self.focus(title);
-        window
+    /// Opens a window with a field of this kind and gives it the focus.
+    fn window(&self, kind: &str, title: &str) -> Entry {
+        Entry::told(&self.server, &self.bus, kind, title).unwrap()
     }
 
-    fn focus(&self, title: &str) {
-        let mut xdotool = self.server.command("xdotool");
-        xdotool.args(["search", "--sync", "--onlyvisible", "--name", title, "windowfocus", "--sync"]);
-        assert!(xdotool.status().unwrap().success(), "{title}");
+    fn focus(&self, entry: &Entry) {
+        entry.focus(&self.server).unwrap();
     }
 
-    fn follow(&self) -> Focus {
-        Focus::start(Some(self.bus.address()), self.bus.home()).unwrap()
+    fn follow(&self) -> Arc<Focus> {
+        Arc::new(Focus::start(Some(self.bus.address()), self.bus.home(), &self.ibus()).unwrap())
     }
 
-    /// A typist that follows the focus, with this configuration.
-    fn typist(&self, config: &str, open: fn(X11) -> Box<dyn Typist>) -> (TypistThread, Receiver<Report>) {
+    /// Where IBus, if somebody starts it, writes where it is.
+    fn ibus(&self) -> PathBuf {
+        self.bus.home().join("ibus/bus")
+    }
+
+    /// A typist with this configuration that knows of the focus what this one does.
+    fn typist(
+        &self,
+        focus: &Arc<Focus>,
+        config: &str,
+        open: fn(X11) -> Box<dyn Typist>,
+    ) -> (TypistThread, Receiver<Report>) {
         let display = self.server.display.clone();
         let (send, reports) = mpsc::channel();
         let open = move |_: &[&str]| X11::connect(Some(&display)).map(open);
-        let focus = self.follow();
+        let focus = Arc::clone(focus);
         let config = Config::parse(config).unwrap();
         let thread =
             spawn_with(open, &config, || Some(focus), move |report| drop(send.send(report))).unwrap();
@@ -93,23 +90,12 @@ impl Desk {
     }
 }
 
-impl Window {
-    /// Presses Return, and says what is in the field then.
-    fn text(mut self, thread: &TypistThread, reports: &Receiver<Report>, id: u64) -> String {
-        thread.resume();
-        thread.send(id, insert("\n"));
-        assert_eq!(reports.recv_timeout(PATIENCE).unwrap().result, Ok(()));
-        let mut text = String::new();
-        self.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-        text.trim_end_matches('\n').to_owned()
-    }
-}
-
-impl Drop for Window {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Presses Return, and says what is in the field then.
+fn text(entry: Entry, thread: &TypistThread, reports: &Receiver<Report>, id: u64) -> String {
+    thread.resume();
+    thread.send(id, insert("\n"));
+    assert_eq!(reports.recv_timeout(PATIENCE).unwrap().result, Ok(()));
+    entry.text().unwrap()
 }
 
 fn insert(text: &str) -> Edit {
@@ -135,15 +121,15 @@ fn a_field_for_passwords_is_told_from_others_and_forgotten_when_its_window_loses
     let Some(desk) = Desk::new() else { return };
     let focus = desk.follow();
     assert_eq!(focus.now(), Focused::default());
-    let _entry = desk.window("--entry", "Plain");
+    let entry = desk.window("--entry", "Plain");
     let plain = until(&focus, |now| now.window.is_some());
     assert!(!plain.password);
     let password = desk.window("--password", "Secret");
     let secret = until(&focus, |now| now.password);
     assert!(secret.window.is_some() && secret.window != plain.window, "{secret:?} {plain:?}");
-    desk.focus("Plain");
+    desk.focus(&entry);
     until(&focus, |now| !now.password && now.window == plain.window);
-    desk.focus("Secret");
+    desk.focus(&password);
     until(&focus, |now| now.password);
     drop(password);
     until(&focus, |now| !now.password);
@@ -176,7 +162,7 @@ fn a_password_is_not_typed_unless_that_is_allowed() {
         let watcher = desk.follow();
         let password = desk.window("--password", "Secret");
         until(&watcher, |now| now.password);
-        let (thread, reports) = desk.typist(config, |x11| Box::new(x11));
+        let (thread, reports) = desk.typist(&watcher, config, |x11| Box::new(x11));
         thread.send(1, insert("dictated"));
         let report = reports.recv_timeout(PATIENCE).unwrap();
         match report.result {
@@ -187,10 +173,10 @@ fn a_password_is_not_typed_unless_that_is_allowed() {
         }
         if expected.is_empty() {
             // Nothing of it is there when somebody else looks.
-            let (thread, reports) = desk.typist("password_fields = true", |x11| Box::new(x11));
-            assert_eq!(password.text(&thread, &reports, 2), "");
+            let (thread, reports) = desk.typist(&watcher, "password_fields = true", |x11| Box::new(x11));
+            assert_eq!(text(password, &thread, &reports, 2), "");
         } else {
-            assert_eq!(password.text(&thread, &reports, 2), expected);
+            assert_eq!(text(password, &thread, &reports, 2), expected);
         }
     }
 }
@@ -213,7 +199,7 @@ fn where_programs_are_all_that_tells_of_windows_text_is_kept_to_one_of_them() {
     let watcher = desk.follow();
     let first = desk.window("--entry", "First");
     until(&watcher, |now| now.window.is_some());
-    let (thread, reports) = desk.typist("focus = \"hold\"", |x11| Box::new(Blind(x11)));
+    let (thread, reports) = desk.typist(&watcher, "focus = \"hold\"", |x11| Box::new(Blind(x11)));
     thread.watch(true);
     thread.send(1, insert("one "));
     assert_eq!(reports.recv_timeout(PATIENCE).unwrap().result, Ok(()));
@@ -223,17 +209,17 @@ fn where_programs_are_all_that_tells_of_windows_text_is_kept_to_one_of_them() {
     thread.send(1_000_000, insert("two"));
     let report = reports.recv_timeout(PATIENCE).unwrap();
     assert!(report.result.is_err() && report.elsewhere && report.typed == 0, "{report:?}");
-    desk.focus("First");
+    desk.focus(&first);
     reports_that(&thread, &reports, |report| report.result.is_ok());
     // A window that tells nothing is another one, too.
     let terminal = Terminal::open(&desk.server).unwrap();
     reports_that(&thread, &reports, |report| report.elsewhere);
     drop(terminal);
-    desk.focus("First");
+    desk.focus(&first);
     reports_that(&thread, &reports, |report| report.result.is_ok());
     thread.send(2_000_000, insert("two"));
     assert_eq!(reports.recv_timeout(PATIENCE).unwrap().result, Ok(()));
-    assert_eq!(first.text(&thread, &reports, 3_000_000), "one two");
+    assert_eq!(text(first, &thread, &reports, 3_000_000), "one two");
     drop(second);
 }
 
@@ -269,4 +255,94 @@ fn a_terminal_gets_no_return_unless_that_is_allowed() {
         assert_eq!(reports.recv_timeout(PATIENCE).unwrap().result, Ok(()));
         assert_eq!(terminal.typed(expected, PATIENCE).unwrap(), expected);
     }
+}
+
+#[test]
+fn what_was_typed_is_erased_while_the_program_tells_that_it_stands_before_the_caret() {
+    let Some(desk) = Desk::new() else { return };
+    let watcher = desk.follow();
+    let qt = entry::qt_is_present();
+    let cases = [(false, true), (false, false), (true, true), (true, false)];
+    for (by_qt, scratched) in cases.into_iter().filter(|(by_qt, _)| qt || !by_qt) {
+        until(&watcher, |now| now.field.is_none());
+        let window = match by_qt {
+            true => Entry::told_by_qt(&desk.server, &desk.bus, "Field").unwrap(),
+            false => desk.window("--entry", "Field"),
+        };
+        until(&watcher, |now| now.field.is_some());
+        let (thread, reports) = desk.typist(&watcher, "", |x11| Box::new(Blind(x11)));
+        let done = || reports.recv_timeout(PATIENCE).unwrap().result;
+        thread.watch(true);
+        for (id, text) in [(1, "Grüße "), (2, "an alle und jeden, 你好 😀")] {
+            thread.send(id, insert(text));
+            assert_eq!(done(), Ok(()));
+        }
+        if scratched {
+            thread.scratch(3, 2);
+            assert_eq!(done(), Ok(()));
+            thread.send(4, insert("euch"));
+            assert_eq!(done(), Ok(()));
+        } else {
+            thread.take_back(3, true);
+        }
+        thread.send(5, insert("."));
+        assert_eq!(done(), Ok(()));
+        let expected = if scratched { "Grüße euch." } else { "." };
+        assert_eq!(text(window, &thread, &reports, 6), expected, "by Qt: {by_qt}");
+    }
+}
+
+#[test]
+fn what_was_typed_stays_when_somebody_came_in_between() {
+    const A: u8 = 38;
+    const LEFT: u8 = 113;
+    let Some(desk) = Desk::new() else { return };
+    let watcher = desk.follow();
+    for (key, expected) in [(A, "one atwo"), (LEFT, "onetwo ")] {
+        until(&watcher, |now| now.field.is_none());
+        let window = desk.window("--entry", "Field");
+        until(&watcher, |now| now.field.is_some());
+        let (thread, reports) = desk.typist(&watcher, "", |x11| Box::new(Blind(x11)));
+        thread.watch(true);
+        thread.send(1, insert("one "));
+        assert_eq!(reports.recv_timeout(PATIENCE).unwrap().result, Ok(()));
+        desk.server.press(key).unwrap();
+        desk.server.release(key).unwrap();
+        thread.send(2, insert("two"));
+        assert_eq!(reports.recv_timeout(PATIENCE).unwrap().result, Ok(()));
+        thread.scratch(3, 1);
+        let why = reports.recv_timeout(PATIENCE).unwrap().result.unwrap_err();
+        assert!(why.contains("caret"), "{why}");
+        assert_eq!(text(window, &thread, &reports, 4), expected);
+    }
+}
+
+#[test]
+fn what_went_into_several_fields_stays() {
+    let Some(desk) = Desk::new() else { return };
+    let watcher = desk.follow();
+    let first = desk.window("--entry", "First");
+    until(&watcher, |now| now.field.is_some());
+    let (thread, reports) = desk.typist(&watcher, "", |x11| Box::new(Blind(x11)));
+    let report = |id, text: &str| {
+        thread.send(id, insert(text));
+        reports.recv_timeout(PATIENCE).unwrap().result
+    };
+    thread.watch(true);
+    assert_eq!(report(1, "one"), Ok(()));
+    let before = watcher.now();
+    let second = desk.window("--entry", "Second");
+    until(&watcher, |now| now.field.is_some() && now.field != before.field);
+    assert_eq!(report(2, "two"), Ok(()));
+    assert_eq!(report(3, " three"), Ok(()));
+    // What went into the second alone is in no doubt.
+    thread.scratch(4, 3);
+    assert_eq!(reports.recv_timeout(PATIENCE).unwrap().result, Ok(()));
+    thread.scratch(5, 1);
+    let why = reports.recv_timeout(PATIENCE).unwrap().result.unwrap_err();
+    assert!(why.contains("fields"), "{why}");
+    assert_eq!(text(second, &thread, &reports, 6), "two");
+    desk.focus(&first);
+    until(&watcher, |now| now.field == before.field);
+    assert_eq!(text(first, &thread, &reports, 7), "one");
 }

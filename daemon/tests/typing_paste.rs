@@ -4,13 +4,12 @@
 #![allow(clippy::unwrap_used)] // A desk that cannot be set up fails its test there and then.
 
 use std::os::unix::net::UnixStream;
-use std::process::Child;
 use std::time::Duration;
 use swictation_core::Edit;
-use swictation_daemon::typist::paste::Paste;
+use swictation_daemon::typist::paste;
 use swictation_daemon::typist::{Typist, TypistError};
 use swictation_tests::desktop::{Desktop, Kind, Terminal};
-use swictation_tests::{need, program, texts};
+use swictation_tests::{Ended, need, program, texts};
 use wayland_client::Connection;
 
 /// How long everything may take to arrive while other tests run.
@@ -18,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A typist in front of a terminal, in a compositor of its own.
 struct Desk {
-    typist: Paste,
+    typist: Box<dyn Typist>,
     terminal: Terminal,
     desktop: Desktop,
 }
@@ -32,7 +31,7 @@ impl Desk {
         }
         let desktop = Desktop::start(kind, "us").unwrap();
         let connect = || Connection::from_socket(UnixStream::connect(desktop.display()).unwrap()).unwrap();
-        let typist = Paste::wayland(connect(), connect()).unwrap();
+        let typist = paste::wayland(connect(), connect()).unwrap();
         let terminal = desktop.terminal().unwrap();
         Some(Self { typist, terminal, desktop })
     }
@@ -47,10 +46,10 @@ impl Desk {
         assert_eq!(self.terminal.typed(expected, PATIENCE).unwrap(), expected);
     }
 
-    /// Has a person copy something, in all the forms that wl-copy gives a text.
-    fn copy(&self, arguments: &[&str]) -> Copied {
+    /// A program with which a person copies something, in all the forms that wl-copy gives a text.
+    fn copy(&self, arguments: &[&str]) -> Ended {
         let mut command = self.desktop.command("wl-copy");
-        let copied = Copied(command.arg("--foreground").args(arguments).spawn().unwrap());
+        let copied = Ended(command.arg("--foreground").args(arguments).spawn().unwrap());
         let text = arguments.last().unwrap();
         let deadline = std::time::Instant::now() + PATIENCE;
         while self.paste(&[]) != *text {
@@ -63,16 +62,6 @@ impl Desk {
     fn paste(&self, arguments: &[&str]) -> String {
         let output = self.desktop.command("wl-paste").arg("--no-newline").args(arguments).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-}
-
-/// A program that holds what was copied.
-struct Copied(Child);
-
-impl Drop for Copied {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -115,18 +104,32 @@ fn something_that_is_no_text_is_there_again() {
 }
 
 #[test]
+fn a_compositor_that_dies_in_the_middle_is_told_with_what_had_been_pasted() {
+    let Some(Desk { mut typist, mut terminal, mut desktop }) = Desk::new() else { return };
+    let edit = Edit { erase: 0, insert: "a line\n".repeat(100) };
+    let (result, seen) = std::thread::scope(|scope| {
+        let pasting = scope.spawn(|| typist.apply(&edit));
+        let seen = terminal.typed("a line\ra line\r", PATIENCE).unwrap().len();
+        desktop.kill().unwrap();
+        (pasting.join().unwrap(), seen)
+    });
+    match result {
+        // The last line feed may have been seen before it was confirmed.
+        Err(TypistError::Lost { typed, .. }) => {
+            assert!((seen - 1..edit.insert.len()).contains(&typed), "{typed}, seen {seen}")
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(typist.apply(&edit), Err(TypistError::Lost { typed: 0, .. })));
+}
+
+#[test]
 fn a_word_arrives_without_anybody_waiting_for_it() {
     let Some(mut desk) = Desk::new() else { return };
     desk.expect(0, "Warm", "Warm");
-    let mut took: Vec<Duration> = (0..20)
-        .map(|_| {
-            let begun = std::time::Instant::now();
-            desk.expect(0, "streaming ", "streaming ");
-            begun.elapsed()
-        })
-        .collect();
-    took.sort_unstable();
-    println!("a word: median {:?}, p95 {:?}, worst {:?}", took[10], took[18], took[19]);
+    swictation_tests::measure("a word", 20, || {
+        desk.expect(0, "streaming ", "streaming ");
+    });
 }
 
 #[test]

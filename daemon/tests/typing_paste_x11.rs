@@ -3,15 +3,14 @@
 
 #![allow(clippy::unwrap_used)] // A desk that cannot be set up fails its test there and then.
 
-use std::io::Read;
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use swictation_core::Edit;
-use swictation_daemon::typist::paste::Paste;
+use swictation_daemon::typist::paste;
 use swictation_daemon::typist::{Typist, TypistError};
 use swictation_tests::copied::{Copied, forms, paste};
+use swictation_tests::entry::{self, Entry};
+use swictation_tests::texts;
 use swictation_tests::x11::XServer;
-use swictation_tests::{need, program, texts};
 
 /// How long the terminal may take while other tests run.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,33 +20,22 @@ const FORMS: [&str; 4] = ["UTF8_STRING", "image/x-large", "text/html", "applicat
 
 /// A typist and a server with a window that has one field.
 struct Desk {
-    typist: Paste,
-    window: Child,
+    typist: Box<dyn Typist>,
+    entry: Entry,
     server: XServer,
 }
 
 impl Desk {
     /// Nothing when there is no such window to be had.
     fn new(layout: &str) -> Option<Self> {
-        let present = program("zenity") && program("xdotool");
-        if !need("zenity", present) || !swictation_tests::x11::present() {
+        if !entry::gtk_is_present() {
             return None;
         }
         let server = XServer::start().unwrap();
         server.layout(layout).unwrap();
-        let mut zenity = server.command("zenity");
-        zenity.args(["--entry", "--title=Field", "--text="]).env("NO_AT_BRIDGE", "1");
-        let window = zenity.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let typist = Paste::x11(Some(&server.display)).unwrap();
-        let desk = Self { typist, window, server };
-        desk.focus();
-        Some(desk)
-    }
-
-    fn focus(&self) {
-        let mut xdotool = self.server.command("xdotool");
-        xdotool.args(["search", "--sync", "--onlyvisible", "--name", "Field", "windowfocus", "--sync"]);
-        assert!(xdotool.status().unwrap().success());
+        let entry = Entry::of_gtk(&server, "Field").unwrap();
+        let typist = paste::x11(Some(&server.display)).unwrap();
+        Some(Self { typist, entry, server })
     }
 
     fn apply(&mut self, erase: usize, insert: &str) -> Result<(), TypistError> {
@@ -74,16 +62,7 @@ impl Desk {
     /// Presses Return, and says what is in the field then.
     fn text(mut self) -> String {
         self.apply(0, "\n").unwrap();
-        let mut text = String::new();
-        self.window.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-        text.trim_end_matches('\n').to_owned()
-    }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        let _ = self.window.kill();
-        let _ = self.window.wait();
+        self.entry.text().unwrap()
     }
 }
 
@@ -128,7 +107,7 @@ fn what_was_copied_before_is_there_again_in_all_its_forms() {
 fn what_was_copied_before_the_typist_came_is_there_again() {
     let Some(mut desk) = Desk::new("us") else { return };
     let _copied = desk.copy();
-    desk.typist = Paste::x11(Some(&desk.server.display)).unwrap();
+    desk.typist = paste::x11(Some(&desk.server.display)).unwrap();
     desk.apply(0, "words").unwrap();
     desk.expect_copied();
 }
@@ -154,7 +133,7 @@ fn what_somebody_copies_after_a_paste_stays() {
 fn what_somebody_copies_during_a_paste_stays() {
     // A terminal that does not paste leaves the time for it.
     let Some((server, _terminal)) = swictation_tests::x11::terminal("us") else { return };
-    let mut typist = Paste::x11(Some(&server.display)).unwrap();
+    let mut typist = paste::x11(Some(&server.display)).unwrap();
     let edit = Edit { erase: 0, insert: "words".into() };
     let _copied = std::thread::scope(|scope| {
         let pasting = scope.spawn(|| typist.apply(&edit));
@@ -180,7 +159,7 @@ fn while_nothing_has_the_focus_nothing_is_pasted_and_the_text_is_given_back() {
         other => panic!("{other:?}"),
     }
     desk.expect_copied();
-    desk.focus();
+    desk.entry.focus(&desk.server).unwrap();
     desk.apply(0, "there").unwrap();
     assert_eq!(desk.text(), "here, there");
 }
@@ -188,7 +167,7 @@ fn while_nothing_has_the_focus_nothing_is_pasted_and_the_text_is_given_back() {
 #[test]
 fn a_terminal_that_does_not_paste_gets_no_control_v() {
     let Some((server, mut terminal)) = swictation_tests::x11::terminal("us") else { return };
-    let mut typist = Paste::x11(Some(&server.display)).unwrap();
+    let mut typist = paste::x11(Some(&server.display)).unwrap();
     match typist.apply(&Edit { erase: 0, insert: "words".into() }) {
         Err(TypistError::Nowhere { typed: 0, reason }) => {
             assert!(reason.contains("does not paste"), "{reason}")

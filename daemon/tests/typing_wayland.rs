@@ -4,16 +4,12 @@
 #![allow(clippy::unwrap_used)] // A desk that cannot be set up fails its test there and then.
 
 use std::os::unix::net::UnixStream;
-use std::process::Child;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use swictation_core::Edit;
 use swictation_daemon::typist::wayland::Wayland;
 use swictation_daemon::typist::{Typist, TypistError};
 use swictation_tests::desktop::{Desktop, Kind, Terminal};
-use swictation_tests::texts;
-use swictation_tests::{need, program};
+use swictation_tests::{Ended, busy, need, program, texts};
 use wayland_client::Connection;
 
 /// How long everything may take to arrive while other tests run.
@@ -61,14 +57,15 @@ impl Desk {
     }
 
     /// Another keyboard, on which a person holds a modifier.
-    fn hold(&mut self, modifier: &str) -> Option<Held> {
+    fn hold(&mut self, modifier: &str) -> Option<Ended> {
         if !need("wtype", program("wtype")) {
             return None;
         }
         // The key tells that the modifier is down.
         let mut command = self.desktop.command("wtype");
-        let held = Held(command.args(["-M", modifier, "-k", "z", "-s", "600000"]).spawn().unwrap());
-        assert!(!self.terminal.typed("z", PATIENCE).unwrap().is_empty(), "{modifier}");
+        let held = Ended(command.args(["-M", modifier, "-k", "z", "-s", "600000"]).spawn().unwrap());
+        let told = if modifier == "alt" { "\x1bz" } else { "z" };
+        assert_eq!(self.terminal.typed(told, PATIENCE).unwrap().len(), told.len(), "{modifier}");
         Some(held)
     }
 
@@ -86,16 +83,6 @@ impl Desk {
     }
 }
 
-/// A program that presses keys until it is dropped.
-struct Held(Child);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
 #[test]
 fn every_script_is_typed_and_the_first_character_is_there() {
     let Some(mut desk) = Desk::new() else { return };
@@ -107,12 +94,12 @@ fn every_script_is_typed_and_the_first_character_is_there() {
 #[test]
 fn two_thousand_characters_arrive_in_order_while_the_machine_is_busy() {
     let Some(mut desk) = Desk::new() else { return };
-    let busy = Busy::with(3);
     let mixed: String = "Word, größer: 25 €; naïve 你好 😀 ".chars().cycle().take(2000).collect();
-    let begun = Instant::now();
-    desk.types(&mixed);
-    println!("busy: 2000 characters took {:?}", begun.elapsed());
-    drop(busy);
+    busy(|| {
+        let begun = Instant::now();
+        desk.types(&mixed);
+        println!("busy: 2000 characters took {:?}", begun.elapsed());
+    });
 }
 
 #[test]
@@ -219,34 +206,8 @@ fn a_compositor_that_dies_in_the_middle_is_told_with_what_had_been_typed() {
 fn a_word_arrives_at_once() {
     let Some(mut desk) = Desk::new() else { return };
     desk.types("Warm");
-    let mut took: Vec<Duration> = (0..50)
-        .map(|_| {
-            let begun = Instant::now();
-            desk.apply(0, "streaming ").unwrap();
-            assert_eq!(desk.terminal.typed("streaming ", PATIENCE).unwrap(), "streaming ");
-            begun.elapsed()
-        })
-        .collect();
-    took.sort_unstable();
-    println!("a word: median {:?}, p95 {:?}, worst {:?}", took[25], took[47], took[49]);
-}
-
-/// Threads that keep the machine busy until it is dropped.
-struct Busy(Arc<AtomicBool>);
-
-impl Busy {
-    fn with(threads: usize) -> Self {
-        let idle = Arc::new(AtomicBool::new(false));
-        for _ in 0..threads {
-            let idle = idle.clone();
-            std::thread::spawn(move || while !idle.load(Ordering::Relaxed) {});
-        }
-        Self(idle)
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
+    swictation_tests::measure("a word", 50, || {
+        desk.apply(0, "streaming ").unwrap();
+        assert_eq!(desk.terminal.typed("streaming ", PATIENCE).unwrap(), "streaming ");
+    });
 }

@@ -3,12 +3,11 @@
 
 #![allow(clippy::unwrap_used)] // A desk that cannot be set up fails its test there and then.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use swictation_core::Edit;
 use swictation_daemon::typist::x11::X11;
 use swictation_daemon::typist::{Typist, TypistError};
+use swictation_tests::busy;
 use swictation_tests::texts::{self, ACCENTS, ASCII};
 use swictation_tests::x11::{Terminal, XServer, terminal};
 use x11rb::connection::Connection;
@@ -66,17 +65,15 @@ impl Desk {
     }
 }
 
-fn every_script_on(layout: &str) {
-    let Some(mut desk) = Desk::with(layout) else { return };
-    for text in texts::ALL {
-        desk.types(text);
-    }
+/// Types every text and the letters that the layout has as its `own`, three times while the
+/// machine is idle and three times while it is busy.
+#[track_caller]
+fn every_script_on(layouts: &str, own: &str) {
+    let Some(mut desk) = Desk::with(layouts) else { return };
+    texts::six_times(own, |text| desk.types(text));
 }
 
-#[test]
-fn an_american_layout_types_every_script() {
-    every_script_on("us");
-}
+swictation_tests::every_layout!(every_script_on);
 
 #[test]
 fn a_line_break_is_the_return_key() {
@@ -85,25 +82,8 @@ fn a_line_break_is_the_return_key() {
 }
 
 #[test]
-fn a_german_layout_types_every_script() {
-    every_script_on("de");
-}
-
-#[test]
-fn a_french_layout_types_every_script() {
-    every_script_on("fr");
-}
-
-#[test]
 fn two_thousand_characters_arrive_in_order_while_the_machine_is_busy() {
     let Some(mut desk) = Desk::with("us") else { return };
-    let idle = Arc::new(AtomicBool::new(false));
-    let burners: Vec<_> = (0..3)
-        .map(|_| {
-            let idle = idle.clone();
-            std::thread::spawn(move || while !idle.load(Ordering::Relaxed) {})
-        })
-        .collect();
     let mixed: String = (0..70)
         .map(|n| format!("Word {n}, größer: 25 €; "))
         .collect::<String>()
@@ -111,14 +91,13 @@ fn two_thousand_characters_arrive_in_order_while_the_machine_is_busy() {
         .cycle()
         .take(2000)
         .collect();
-    let begun = Instant::now();
-    desk.types(&mixed);
-    let mixed_took = begun.elapsed();
     let chinese: String = ('一'..).take(100).collect();
-    desk.types(&chinese);
-    idle.store(true, Ordering::Relaxed);
-    burners.into_iter().for_each(|burner| burner.join().unwrap());
-    println!("busy: 2000 characters took {mixed_took:?}");
+    busy(|| {
+        let begun = Instant::now();
+        desk.types(&mixed);
+        println!("busy: 2000 characters took {:?}", begun.elapsed());
+        desk.types(&chinese);
+    });
 }
 
 #[test]
@@ -237,15 +216,8 @@ fn without_a_display_the_reason_says_what_to_do() {
 fn a_word_arrives_at_once() {
     let Some(mut desk) = Desk::with("us") else { return };
     desk.types("Warm");
-    let mut took: Vec<Duration> = (0..30)
-        .map(|_| {
-            let begun = Instant::now();
-            desk.apply(0, "streaming ").unwrap();
-            assert_eq!(desk.terminal.typed("streaming ", PATIENCE).unwrap(), "streaming ");
-            begun.elapsed()
-        })
-        .collect();
-    took.sort_unstable();
-    println!("a word: median {:?}, worst {:?}", took[15], took[29]);
-    assert!(took[15] < Duration::from_millis(250), "median {:?}", took[15]);
+    swictation_tests::measure("a word", 60, || {
+        desk.apply(0, "streaming ").unwrap();
+        assert_eq!(desk.terminal.typed("streaming ", PATIENCE).unwrap(), "streaming ");
+    });
 }

@@ -27,7 +27,14 @@ test  | foot              | foot            | a terminal in it
 test  | wtype             | wtype           | another keyboard there
 test  | wl-clipboard      | wl-copy         | another program that copies there
 test  | zenity            | zenity          | windows with fields
+test  | python3-pyqt6     | file /usr/lib/python3/dist-packages/PyQt6/QtWidgets.abi3.so | fields of Qt
 test  | at-spi2-core      | file /usr/libexec/at-spi-bus-launcher | what programs tell of them
+test  | ibus              | ibus-daemon     | an input method
+test  | ibus-gtk3         | lib-file gtk-3.0/3.0.0/immodules/im-ibus.so | its way to fields of GTK
+test  | ibus-unikey       | file /usr/share/ibus/component/unikey.xml | what composes there
+test  | fcitx5            | fcitx5          | another input method
+test  | fcitx5-frontend-gtk3 | lib-file gtk-3.0/3.0.0/immodules/im-fcitx5.so | its way
+test  | fcitx5-unikey     | file /usr/share/fcitx5/inputmethod/unikey.conf | what composes there
 test  | debootstrap       | debootstrap     | a Debian with desktops to type on
 test  | flac              | flac            | compressed recordings
 test  | libasound2-plugins | lib-file alsa-lib/libasound_module_pcm_pulse.so | the way through ALSA to a sound server

@@ -6,6 +6,9 @@
 //! its own, and the layouts that it was asked for.
 
 mod hands;
+mod picture;
+mod question;
+mod xwayland;
 
 use crate::terminal::Typed;
 use hands::Hands;
@@ -30,6 +33,14 @@ const NOBODY: u32 = 65534;
 /// The Wayland socket, in the runtime folder.
 const DISPLAY: &str = "wayland-0";
 
+/// A menu with all that is installed, as Plasma has one.
+const MENU: &str = r#"<!DOCTYPE Menu PUBLIC "-//freedesktop//DTD Menu 1.0//EN" "http://www.freedesktop.org/standards/menu-spec/1.0/menu.dtd">
+<Menu><Name>Applications</Name><DefaultAppDirs/><DefaultDirectoryDirs/><Include><All/></Include></Menu>
+"#;
+
+/// What the daemon is installed with.
+const ENTRY: &str = include_str!("../../packaging/applications/org.swictation.Daemon.desktop");
+
 /// The desktops that typing is tried on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -52,6 +63,8 @@ pub struct Desktop {
     /// What programs of this desktop find in their environment.
     environment: Vec<(&'static str, String)>,
     hands: Option<Hands>,
+    /// A person could see it.
+    seen: bool,
     layouts: Layouts,
     home: TempDir,
 }
@@ -102,6 +115,18 @@ impl Desktop {
     /// # Errors
     /// A program's failure to start, with what to look at.
     pub fn start(kind: Kind, layouts: &str) -> io::Result<Self> {
+        Self::start_as(kind, layouts, false)
+    }
+
+    /// As [`Desktop::start`], where [`Desktop::picture`] sees it.
+    ///
+    /// # Errors
+    /// As for [`Desktop::start`].
+    pub fn start_seen(kind: Kind, layouts: &str) -> io::Result<Self> {
+        Self::start_as(kind, layouts, true)
+    }
+
+    fn start_as(kind: Kind, layouts: &str, seen: bool) -> io::Result<Self> {
         let home = tempfile::Builder::new().prefix("swictation-desktop").tempdir()?;
         for folder in ["run", "config", "state", "log"] {
             fs::create_dir(home.path().join(folder))?;
@@ -112,6 +137,7 @@ impl Desktop {
             processes: Vec::new(),
             environment: Vec::new(),
             hands: None,
+            seen,
             layouts: layouts.clone(),
             home,
         };
@@ -184,7 +210,7 @@ impl Desktop {
                 let code = format!(
                     "Main.panel.statusArea.keyboard._inputSourceManager.inputSources[{number}].activate(true)"
                 );
-                self.call("org.gnome.Shell", "/org/gnome/Shell", "org.gnome.Shell.Eval", &[&code])?;
+                self.shell(&code)?;
                 // Without IBus the shell does not write down what it otherwise does.
                 let newest = self.layouts.newest(number as usize).sources();
                 let schema = "org.gnome.desktop.input-sources";
@@ -228,15 +254,17 @@ impl Desktop {
     /// # Errors
     /// A program's failure, or no sign of the terminal.
     pub fn terminal(&self) -> io::Result<Terminal> {
+        let script = r#"stty raw -echo; printf '\033[?1004h' >/dev/tty; exec >"$PIPE"; echo up; exec cat"#;
+        self.foot(&["-f", "DejaVu Sans Mono:size=10"], script)
+    }
+
+    /// Opens a terminal that runs this script, and waits until it has the focus.
+    fn foot(&self, options: &[&str], script: &str) -> io::Result<Terminal> {
         let typed = Typed::new(true)?;
         // The terminal has its size when its window is there, and reports the focus.
-        let script = r#"stty raw -echo; printf '\033[?1004h' >/dev/tty; exec >"$PIPE"; echo up; exec cat"#;
-        let process = self
-            .command("foot")
-            .args(["--log-level=error", "-f", "DejaVu Sans Mono:size=10", "sh", "-c", script])
-            .env("PIPE", typed.pipe())
-            .stderr(Stdio::null())
-            .spawn()?;
+        let mut foot = self.command("foot");
+        foot.arg("--log-level=error").args(options).args(["sh", "-c", script]);
+        let process = foot.env("PIPE", typed.pipe()).stderr(Stdio::null()).spawn()?;
         let mut terminal = Terminal { process, typed };
         terminal.typed.line(START)?;
         // Where no keyboard is plugged in nothing has the focus before the typist comes.
@@ -352,6 +380,11 @@ impl Desktop {
         self.run("gdbus", &[&call[..], arguments].concat())
     }
 
+    /// What the shell of GNOME says to a line of its own language.
+    fn shell(&self, code: &str) -> io::Result<String> {
+        self.call("org.gnome.Shell", "/org/gnome/Shell", "org.gnome.Shell.Eval", &[code])
+    }
+
     /// The display is there; programs that the bus starts from here on find it.
     fn displayed(&mut self) -> io::Result<()> {
         self.until("the compositor", |desktop| desktop.display().exists())?;
@@ -382,7 +415,15 @@ impl Desktop {
         }
         let mut process = self.command("/usr/libexec/xdg-desktop-portal");
         self.part(process.arg("-r"))?;
-        self.named("org.freedesktop.portal.Desktop")
+        let portal = "org.freedesktop.portal.Desktop";
+        self.named(portal)?;
+        // It hears from the compositor later that there are keyboards.
+        self.until("a keyboard to lend", |desktop| {
+            let asked = ["org.freedesktop.portal.RemoteDesktop", "AvailableDeviceTypes"];
+            let (path, get) = ("/org/freedesktop/portal/desktop", "org.freedesktop.DBus.Properties.Get");
+            let types = desktop.call(portal, path, get, &asked);
+            types.is_ok_and(|types| !types.contains("uint32 0"))
+        })
     }
 }
 
@@ -412,19 +453,19 @@ impl Desktop {
         self.run("gdbus", &["wait", "--system", "--timeout", "30", "org.freedesktop.login1"])?;
         self.bus("DBUS_SESSION_BUS_ADDRESS")?;
         let mut shell = self.command("gnome-shell");
-        shell.args(["--headless", "--wayland", "--no-x11", "--unsafe-mode"]);
+        shell.args(["--headless", "--wayland", "--unsafe-mode"]);
         shell.args(["--virtual-monitor", "1024x768", "--wayland-display", DISPLAY]);
         self.part(&mut shell)?;
         self.displayed()?;
         // It begins with a view of all windows, which takes what is typed.
         let says = |desktop: &Self, code: &str, value: &str| {
-            let said = desktop.call("org.gnome.Shell", "/org/gnome/Shell", "org.gnome.Shell.Eval", &[code]);
-            said.is_ok_and(|said| said.contains(value))
+            desktop.shell(code).is_ok_and(|said| said.contains(value))
         };
         self.until("the shell", |desktop| says(desktop, "Main.layoutManager._startingUp", "false"))?;
         self.until("a view of one window", |desktop| {
             says(desktop, "Main.overview.hide(); Main.overview.visible", "false")
         })?;
+        self.xwayland()?;
         // Vendor, version, and what was allowed: the keyboard and the clipboard.
         let leave = "<('GNOME', uint32 1, <(int64 0, int64 0, uint32 1, true, @a(uuv) [])>)>";
         self.portal(Some("gnome"), &["Set", "remote-desktop", "true", TOKEN, "{'': ['yes']}", leave])?;
@@ -434,8 +475,19 @@ impl Desktop {
 
     fn start_kde(&mut self, layouts: &Layouts) -> io::Result<()> {
         self.set("XDG_CURRENT_DESKTOP", "KDE");
-        // What the portal needs is given to programs that are installed with a menu entry.
-        self.set("KWIN_WAYLAND_NO_PERMISSION_CHECKS", "1");
+        // The portal's question can be answered by whoever assists people.
+        self.set("QT_LINUX_ACCESSIBILITY_ALWAYS_ON", "1");
+        // What KWin keeps from others is given to programs in the menu, by their desktop file;
+        // a test is installed as the daemon is, and is the person with a keyboard as well.
+        self.write("config/menus/applications.menu", MENU)?;
+        let own = format!("Exec={}", std::env::current_exe()?.display());
+        let lines = ENTRY.lines().map(|line| match line.split_once('=') {
+            Some(("Exec", _)) => own.clone(),
+            Some(("X-KDE-Wayland-Interfaces", _)) => format!("{line},org_kde_kwin_fake_input"),
+            _ => line.to_owned(),
+        });
+        let entry = lines.collect::<Vec<_>>().join("\n");
+        self.write(".local/share/applications/org.swictation.Daemon.desktop", &entry)?;
         let (names, variants) = layouts.names_and_variants();
         self.write(
             "config/kxkbrc",
@@ -445,12 +497,19 @@ impl Desktop {
         self.write("config/kwinrc", "[Windows]\nFocusStealingPreventionLevel=0\n")?;
         self.bus("DBUS_SESSION_BUS_ADDRESS")?;
         let mut kwin = self.command("kwin_wayland");
-        kwin.args(["--virtual", "--width", "1024", "--height", "768", "--no-lockscreen"]);
+        if self.seen {
+            kwin.arg("--wayland-display").arg(self.screen()?);
+        } else {
+            kwin.arg("--virtual");
+        }
+        kwin.args(["--width", "1024", "--height", "768", "--no-lockscreen"]);
         self.part(kwin.args(["--socket", DISPLAY]))?;
         self.named("org.kde.KWin")?;
         self.displayed()?;
         let leave = ["SetPermission", "kde-authorized", "true", "remote-desktop", "", "['yes']"];
-        self.portal(None, &leave)
+        self.portal(None, &leave)?;
+        self.hands = Some(Hands::on_kde(&self.display())?);
+        Ok(())
     }
 
     fn start_sway(&mut self, layouts: &Layouts) -> io::Result<()> {
@@ -490,17 +549,17 @@ impl Desktop {
         compositor.env("WLR_RENDERER", "pixman").env("WLR_LIBINPUT_NO_DEVICES", "1");
         self.part(&mut compositor)?;
         // Both take the first free name. wlroots counts from 1 where it is compiled so.
-        self.until("the compositor", |desktop| desktop.socket().is_some())?;
-        let socket = self.socket().unwrap_or_else(|| DISPLAY.into());
+        self.until("the compositor", |desktop| desktop.socket("run").is_some())?;
+        let socket = self.socket("run").unwrap_or_else(|| DISPLAY.into());
         if socket != DISPLAY {
             std::os::unix::fs::symlink(&socket, self.display())?;
         }
         self.displayed()
     }
 
-    /// The Wayland socket that a compositor chose.
-    fn socket(&self) -> Option<String> {
-        let names = fs::read_dir(self.home.path().join("run")).ok()?.flatten();
+    /// The Wayland socket that a compositor chose in a runtime folder.
+    fn socket(&self, folder: &str) -> Option<String> {
+        let names = fs::read_dir(self.home.path().join(folder)).ok()?.flatten();
         let mut names = names.filter_map(|entry| entry.file_name().into_string().ok());
         names.find(|name| name.starts_with("wayland-") && !name.ends_with(".lock"))
     }

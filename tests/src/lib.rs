@@ -10,6 +10,8 @@ pub mod babble;
 pub mod bus;
 pub mod copied;
 pub mod desktop;
+pub mod entry;
+pub mod input_method;
 pub mod logind;
 pub mod programs;
 pub mod protobuf;
@@ -20,6 +22,9 @@ pub mod x11;
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// Whether a test whose need `what` is `present` can run.
 ///
@@ -58,4 +63,46 @@ pub fn note(line: &str) {
 pub fn program(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+}
+
+/// A program that is ended when this is dropped.
+pub struct Ended(pub Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Does something so often, and says how long that took.
+pub fn measure(what: &str, times: usize, mut work: impl FnMut()) {
+    let mut took: Vec<Duration> = (0..times)
+        .map(|_| {
+            let begun = Instant::now();
+            work();
+            begun.elapsed()
+        })
+        .collect();
+    took.sort_unstable();
+    let at = |percent: usize| took[(times * percent).div_ceil(100).max(1) - 1];
+    note(&format!("{what}: median {:?}, p95 {:?}, worst {:?}", at(50), at(95), at(100)));
+}
+
+/// Does something while more threads than there are processors want to run.
+pub fn busy(work: impl FnOnce()) {
+    let idle = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..=std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while !idle.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        // The scope waits for its threads also when the work fails.
+        let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        idle.store(true, Ordering::Relaxed);
+        worked.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
 }

@@ -14,3 +14,49 @@ pub const MIXED: &str = "Naïve café: 3 € für 你好 (ok?) 😀 — Моск
 
 /// All of them.
 pub const ALL: [&str; 5] = [ASCII, ACCENTS, CJK, EMOJI, MIXED];
+
+/// A test for each layout: calls a function with the layouts and the letters that they have as
+/// their own.
+#[macro_export]
+macro_rules! every_layout {
+    ($every_script_on:path) => {
+        #[test]
+        fn an_american_layout_types_every_script() {
+            $every_script_on("us", "Hello, World!");
+        }
+
+        #[test]
+        fn a_german_layout_types_every_script() {
+            $every_script_on("de", "Zwölf Boxkämpfer jagen §5, ÄÖÜß, 20 €");
+        }
+
+        #[test]
+        fn a_french_layout_types_every_script() {
+            $every_script_on("fr", "à ç é è ù €, µ £ §");
+        }
+
+        #[test]
+        fn dvorak_types_every_script() {
+            $every_script_on("us(dvorak)", "Pack my box");
+        }
+
+        #[test]
+        fn a_russian_layout_types_every_script() {
+            $every_script_on("ru", "Съешь ещё этих мягких булок, №5");
+        }
+
+        #[test]
+        fn greek_beside_latin_types_every_script() {
+            $every_script_on("gr,us", "αβγδ ΑΒΓΔ ς 123");
+        }
+    };
+}
+
+/// Types a layout's own letters and all of them, three times while the machine is idle and
+/// three times while it is busy.
+#[track_caller]
+pub fn six_times(own: &str, mut types: impl FnMut(&str)) {
+    let mut thrice = || std::iter::repeat_n([own].into_iter().chain(ALL), 3).flatten().for_each(&mut types);
+    thrice();
+    crate::busy(thrice);
+}

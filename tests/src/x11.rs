@@ -19,6 +19,9 @@ use x11rb::wrapper::ConnectionExt as _;
 /// The longest that a part of the fixture may take to start.
 const START: Duration = Duration::from_secs(20);
 
+/// Where no window is.
+const CORNER: (i16, i16) = (1023, 767);
+
 /// An Xvfb and a connection to it that plays the user's hands.
 pub struct XServer {
     process: Child,
@@ -72,6 +75,9 @@ impl XServer {
         let (hands, screen) = RustConnection::connect(Some(&display)).map_err(io::Error::other)?;
         let root = hands.setup().roots[screen].root;
         hands.xkb_use_extension(1, 0).map_err(io::Error::other)?.reply().map_err(io::Error::other)?;
+        // Until somebody gives it away, what is under the pointer has the focus.
+        hands.warp_pointer(x11rb::NONE, root, 0, 0, 0, 0, CORNER.0, CORNER.1).map_err(io::Error::other)?;
+        hands.sync().map_err(io::Error::other)?;
         Ok(Self { process, display, hands, root })
     }
 

@@ -240,11 +240,8 @@ pub fn serving() -> Result<Option<u32>, BusError> {
 async fn connect(dictation: &Dictation) -> Result<Connection, BusError> {
     let no_bus = |e: zbus::Error| BusError::NoBus(e.to_string());
     let connecting = async {
-        let bus = match address(std::env::var("DBUS_SESSION_BUS_ADDRESS").ok()) {
-            Some(address) => connection::Builder::address(address.as_str()),
-            None => connection::Builder::session(),
-        };
-        let connection = bus.serve_at(PATH, dictation.clone()).build();
+        let address = address(std::env::var("DBUS_SESSION_BUS_ADDRESS").ok());
+        let connection = bus(address.as_deref()).serve_at(PATH, dictation.clone()).build();
         let connection = connection.await.map_err(no_bus)?;
         match connection.request_name_with_flags(NAME, RequestNameFlags::DO_NOT_QUEUE).await {
             Ok(_) => Ok(connection),
@@ -332,6 +329,20 @@ async fn carry(
 /// What a thread of a bus runs on.
 pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// A connection to come to the bus at this address, or to the session's.
+pub(crate) fn bus(address: Option<&str>) -> connection::Builder<'_> {
+    match address {
+        Some(address) => connection::Builder::address(address),
+        None => connection::Builder::session(),
+    }
+}
+
+/// Has the bus pass on what fits a rule, and nothing else of what is meant for everybody.
+pub(crate) async fn listen_for(connection: &Connection, rule: &str) -> zbus::Result<()> {
+    let (name, object) = ("org.freedesktop.DBus", "/org/freedesktop/DBus");
+    connection.call_method(Some(name), object, Some(name), "AddMatch", &rule).await.map(drop)
 }
 
 /// The next message; none when the bus is gone.

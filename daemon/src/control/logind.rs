@@ -6,7 +6,7 @@
 //! system bus, or without logind, has nothing to tell, and that is no trouble. What
 //! becomes of a dictation is not decided here.
 
-use super::dbus::{next, runtime};
+use super::dbus::{listen_for, next, runtime};
 use std::time::Duration;
 use swictation_core::session::Away;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -18,7 +18,6 @@ const OBJECT: &str = "/org/freedesktop/login1";
 const MANAGER: &str = "org.freedesktop.login1.Manager";
 const SESSION: &str = "org.freedesktop.login1.Session";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
-const BUS: &str = "org.freedesktop.DBus";
 
 /// All that is listened to; which session a signal is about shows its path.
 const RULES: [&str; 4] = [
@@ -65,7 +64,7 @@ async fn listen(tell: impl Fn(Away), mut orders: UnboundedReceiver<()>) -> zbus:
     let connection = zbus::connection::Builder::system().method_timeout(ANSWER).build().await?;
     let mut messages = MessageStream::from(&connection);
     for rule in RULES {
-        connection.call_method(Some(BUS), "/org/freedesktop/DBus", Some(BUS), "AddMatch", &rule).await?;
+        listen_for(&connection, rule).await?;
     }
     let mut watch = Watch {
         connection,

@@ -1,8 +1,10 @@
 //! Where text must not go, and what must not go there: decided before each edit, the same
 //! for every typist.
 
+use super::Typist;
 use super::focus::{Focus, Focused};
-use std::borrow::Cow;
+use super::origin::{Origin, UNTOLD};
+use std::sync::Arc;
 use swictation_core::config::Config;
 
 /// Terminals by their class, for those that do not tell what they are. Of names with dots
@@ -33,15 +35,16 @@ const TERMINALS: [&str; 22] = [
 ];
 
 /// What is known of the focus, and what the person wants.
-#[derive(Default)]
 pub(super) struct Guard {
-    focus: Option<Focus>,
+    focus: Option<Arc<Focus>>,
     /// Passwords may be dictated.
     password_fields: bool,
     /// Return may be pressed in a terminal.
     terminal_enter: bool,
     /// Text goes into one window alone: that one, once it is known.
     home: Option<Option<String>>,
+    /// Where what is being dictated began.
+    origin: Option<Origin>,
 }
 
 impl Guard {
@@ -52,25 +55,57 @@ impl Guard {
             password_fields: config.password_fields,
             terminal_enter: config.terminal_enter,
             home: None,
+            origin: None,
         }
     }
 
     /// From here on, this tells of the focus.
-    pub(super) fn follow(&mut self, focus: Option<Focus>) {
+    pub(super) fn follow(&mut self, focus: Option<Arc<Focus>>) {
         self.focus = focus;
     }
 
     /// A dictation begins or ends; with `keep`, it is typed into one window alone.
-    pub(super) fn watch(&mut self, keep: bool) {
+    pub(super) fn watch(&mut self, dictating: bool, keep: bool) {
+        if let (Some(focus), true) = (&self.focus, dictating) {
+            focus.look();
+        }
         self.home = match &self.focus {
-            Some(focus) if keep => Some(focus.now().window),
+            Some(focus) if dictating && keep => Some(focus.now().window),
             _ => None,
         };
+        self.origin = None;
+    }
+
+    /// An edit of a dictation is about to be typed by a typist that does not see what others
+    /// do.
+    pub(super) fn begin(&mut self, edit: u64, now: &Focused) {
+        let before = self.origin.take();
+        self.origin = self.focus.as_ref().and_then(|focus| Origin::of(edit, before, now, focus));
+    }
+
+    /// Erases the last `characters` of a dictation; `since` is what an edit and those behind
+    /// it typed.
+    ///
+    /// # Errors
+    /// Why nothing, or not all, was erased, for a person.
+    pub(super) fn take_back<'t>(
+        &self,
+        typist: &mut dyn Typist,
+        characters: usize,
+        since: impl FnOnce(u64) -> &'t str,
+    ) -> Result<(), String> {
+        let (Some(focus), Some(origin)) = (&self.focus, &self.origin) else { return Err(UNTOLD.to_owned()) };
+        origin.take_back(focus, typist, since(origin.edit), characters)
+    }
+
+    /// The input method that may compose what is typed now, by its name.
+    pub(super) fn composing(&self) -> Option<String> {
+        self.focus.as_ref()?.composing()
     }
 
     /// What is known of the focus now.
     pub(super) fn look(&self) -> Focused {
-        self.focus.as_ref().map(Focus::now).unwrap_or_default()
+        self.focus.as_deref().map(Focus::now).unwrap_or_default()
     }
 
     /// Whether another window has the focus than the one that text is kept to.
@@ -91,19 +126,18 @@ impl Guard {
     }
 
     /// The text as it may be typed: without Return in a terminal, where that runs a command.
-    pub(super) fn admit<'t>(
+    pub(super) fn admit(
         &self,
-        text: &'t str,
+        text: String,
         now: &Focused,
         class: impl FnOnce() -> Option<String>,
-    ) -> Cow<'t, str> {
-        let plain = self.terminal_enter || !text.contains('\n');
-        if plain
-            || !(now.terminal || now.class.clone().or_else(class).is_some_and(|class| is_terminal(&class)))
-        {
-            return Cow::Borrowed(text);
+    ) -> String {
+        if self.terminal_enter || !text.contains('\n') {
+            return text;
         }
-        Cow::Owned(text.replace('\n', " "))
+        let terminal =
+            now.terminal || now.class.clone().or_else(class).is_some_and(|class| is_terminal(&class));
+        if terminal { text.replace('\n', " ") } else { text }
     }
 }
 

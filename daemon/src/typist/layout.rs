@@ -9,7 +9,10 @@
 //! ASCII alone, in which all windows agree. The module is pure: it gets a map as text and
 //! never talks to a desktop.
 
+use super::clipboard::Chord;
 use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use xkbcommon::xkb;
 use xkbcommon::xkb::keysyms as key;
 
@@ -29,6 +32,23 @@ const DEAD: [(u32, char); 3] =
 /// The kernel's keycode of the key that is V on most layouts, and that programs take for
 /// it where the layout has no Latin letters.
 const V: u32 = 47;
+
+/// The largest map that is read, in bytes; they have some 60,000.
+const LARGEST_MAP: u32 = 4 << 20;
+
+/// The text of a map that a desktop gives as a file of so many bytes, which others hold as
+/// well; none where it is too large, or no text.
+///
+/// # Errors
+/// The system's refusal to read it.
+pub fn map_in(file: &File, size: u32) -> std::io::Result<Option<String>> {
+    if size > LARGEST_MAP {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; size as usize];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(String::from_utf8(bytes).ok().map(|text| text.trim_end_matches('\0').to_owned()))
+}
 
 /// What is on besides the keys that are held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,19 +146,15 @@ impl Layout {
         self.alone(key::KEY_BackSpace)
     }
 
-    /// What asks a window to paste, from what does no harm where it is not understood to
-    /// what many windows understand: the key for it, Ctrl+Shift+V, Ctrl+V.
-    pub fn paste(&self) -> Vec<Stroke> {
-        let v = self.keys.get(&key::KEY_v).copied().unwrap_or(V);
-        let chord = |symbols: &[u32]| {
-            let hold = symbols.iter().map(|symbol| self.keys.get(symbol).copied());
-            Some(Stroke { key: v, hold: hold.collect::<Option<_>>()? })
+    /// What asks a window to paste, if the map has it.
+    pub(super) fn chord(&self, chord: Chord) -> Option<Stroke> {
+        let hold: &[u32] = match chord {
+            Chord::Paste => return self.alone(key::KEY_XF86Paste),
+            Chord::ControlShiftV => &[key::KEY_Control_L, key::KEY_Shift_L],
+            Chord::ControlV => &[key::KEY_Control_L],
         };
-        let (control, shift) = (key::KEY_Control_L, key::KEY_Shift_L);
-        [self.alone(key::KEY_XF86Paste), chord(&[control, shift]), chord(&[control])]
-            .into_iter()
-            .flatten()
-            .collect()
+        let hold = hold.iter().map(|symbol| self.keys.get(symbol).copied()).collect::<Option<_>>()?;
+        Some(Stroke { key: self.keys.get(&key::KEY_v).copied().unwrap_or(V), hold })
     }
 
     fn alone(&self, symbol: u32) -> Option<Stroke> {

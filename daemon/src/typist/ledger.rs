@@ -62,6 +62,11 @@ impl Ledger {
         }
     }
 
+    /// What this edit and those behind it typed.
+    pub(super) fn since(&self, edit: u64) -> &str {
+        self.text.as_deref().unwrap_or_default().split_at(self.begin_of(edit)).1
+    }
+
     /// What this edit and those behind it typed was erased.
     pub(super) fn erased_from(&mut self, edit: u64) {
         let begin = self.begin_of(edit);

@@ -2,7 +2,7 @@
 //! pressed, that somebody wants the clipboard, that it is over. It sleeps until the desktop
 //! or the typist has something.
 
-use super::TypistError;
+use super::{Typist, TypistError};
 use crate::control::dbus::runtime;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
@@ -21,27 +21,38 @@ pub(super) trait Listen {
     /// Takes in what it said.
     async fn take_in(&mut self, news: Self::News);
 
-    /// See [`super::Typist::apply`].
+    /// See [`Typist::knows_windows`].
+    fn knows_windows(&self) -> bool {
+        false
+    }
+
+    /// See [`Typist::apply`].
     async fn apply(&mut self, edit: &Edit) -> Result<(), TypistError>;
 
-    /// See [`super::Typist::watch`].
+    /// See [`Typist::watch`].
     fn watch(&mut self, keep: bool);
 
-    /// See [`super::Typist::class`].
+    /// See [`Typist::composed`]; what listens can paste.
+    fn composed(&mut self, composed: bool) {
+        let _ = composed;
+    }
+
+    /// See [`Typist::class`].
     fn class(&mut self) -> Option<String> {
         None
     }
 
-    /// See [`super::Typist::tend`].
+    /// See [`Typist::tend`].
     fn tend(&mut self) {}
 
-    /// See [`super::Typist::rest`].
+    /// See [`Typist::rest`].
     fn rest(&mut self) {}
 }
 
 enum Order {
     Apply(Edit, Sender<Result<(), TypistError>>),
     Watch(bool),
+    Composed(bool),
     Class(Sender<Option<String>>),
     Tend,
     Rest,
@@ -49,17 +60,19 @@ enum Order {
 
 /// The other end of the thread, which ends with it.
 pub(super) struct Listener {
+    name: &'static str,
+    knows_windows: bool,
     orders: Option<UnboundedSender<Order>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Listener {
-    /// Opens something on a thread of that name, and listens there.
+    /// Opens the typist of that name on a thread, and listens there.
     ///
     /// # Errors
     /// [`TypistError::Unavailable`] with why it cannot be opened.
     pub(super) fn start<L: Listen>(
-        name: &str,
+        name: &'static str,
         open: impl AsyncFnOnce() -> Result<L, String> + Send + 'static,
     ) -> Result<Self, TypistError> {
         let (orders, mut inbox) = unbounded_channel();
@@ -72,7 +85,7 @@ impl Listener {
             runtime.block_on(async {
                 match open().await {
                     Ok(mut listens) => {
-                        drop(opened.send(Ok(())));
+                        drop(opened.send(Ok(listens.knows_windows())));
                         while let Some(order) = next(&mut listens, &mut inbox).await {
                             obey(&mut listens, order).await;
                         }
@@ -84,39 +97,12 @@ impl Listener {
         let thread = std::thread::Builder::new().name(name.into()).spawn(live);
         let thread = thread.map_err(|e| TypistError::Unavailable(format!("no thread to listen on: {e}")))?;
         match opening.recv() {
-            Ok(Ok(())) => Ok(Self { orders: Some(orders), thread: Some(thread) }),
+            Ok(Ok(knows_windows)) => {
+                Ok(Self { name, knows_windows, orders: Some(orders), thread: Some(thread) })
+            }
             Ok(Err(why)) => Err(TypistError::Unavailable(why)),
             Err(_) => Err(TypistError::Unavailable(ENDED.into())),
         }
-    }
-
-    /// See [`super::Typist::apply`].
-    pub(super) fn apply(&self, edit: &Edit) -> Result<(), TypistError> {
-        let (reply, answer) = mpsc::channel();
-        self.order(Order::Apply(edit.clone(), reply));
-        answer.recv().unwrap_or_else(|_| Err(TypistError::Lost { typed: 0, reason: ENDED.into() }))
-    }
-
-    /// See [`super::Typist::watch`].
-    pub(super) fn watch(&self, keep: bool) {
-        self.order(Order::Watch(keep));
-    }
-
-    /// See [`super::Typist::class`].
-    pub(super) fn class(&self) -> Option<String> {
-        let (reply, answer) = mpsc::channel();
-        self.order(Order::Class(reply));
-        answer.recv().ok().flatten()
-    }
-
-    /// See [`super::Typist::tend`].
-    pub(super) fn tend(&self) {
-        self.order(Order::Tend);
-    }
-
-    /// See [`super::Typist::rest`].
-    pub(super) fn rest(&self) {
-        self.order(Order::Rest);
     }
 
     fn order(&self, order: Order) {
@@ -124,6 +110,45 @@ impl Listener {
             // A thread that is gone is found out by the next edit.
             let _ = orders.send(order);
         }
+    }
+}
+
+impl Typist for Listener {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn knows_windows(&self) -> bool {
+        self.knows_windows
+    }
+
+    fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
+        let (reply, answer) = mpsc::channel();
+        self.order(Order::Apply(edit.clone(), reply));
+        answer.recv().unwrap_or_else(|_| Err(TypistError::Lost { typed: 0, reason: ENDED.into() }))
+    }
+
+    fn watch(&mut self, keep: bool) {
+        self.order(Order::Watch(keep));
+    }
+
+    fn composed(&mut self, composed: bool) -> bool {
+        self.order(Order::Composed(composed));
+        true
+    }
+
+    fn class(&mut self) -> Option<String> {
+        let (reply, answer) = mpsc::channel();
+        self.order(Order::Class(reply));
+        answer.recv().ok().flatten()
+    }
+
+    fn tend(&mut self) {
+        self.order(Order::Tend);
+    }
+
+    fn rest(&mut self) {
+        self.order(Order::Rest);
     }
 }
 
@@ -151,6 +176,7 @@ async fn obey<L: Listen>(listens: &mut L, order: Order) {
     match order {
         Order::Apply(edit, reply) => drop(reply.send(listens.apply(&edit).await)),
         Order::Watch(keep) => listens.watch(keep),
+        Order::Composed(composed) => listens.composed(composed),
         Order::Class(reply) => drop(reply.send(listens.class())),
         Order::Tend => listens.tend(),
         Order::Rest => listens.rest(),

@@ -5,6 +5,7 @@
 //! it. It knows nothing of words, sessions or workers.
 
 mod clipboard;
+mod compositor;
 mod crowding;
 pub mod enigo;
 pub mod focus;
@@ -13,6 +14,7 @@ pub mod layout;
 mod ledger;
 mod listener;
 pub mod locks;
+mod origin;
 pub mod paste;
 pub mod portal;
 pub mod stdout;
@@ -43,10 +45,20 @@ pub trait Typist: Send {
     fn class(&mut self) -> Option<String> {
         None
     }
+    /// Whether text arrives as it is although, from here on, an input method composes what is
+    /// typed with keys, or with `false` does not any more.
+    fn composed(&mut self, composed: bool) -> bool {
+        !composed
+    }
     /// Takes in what has piled up; called every few seconds while it watches.
     fn tend(&mut self) {}
     /// Nothing will be taken back any more.
     fn rest(&mut self) {}
+    /// Whether it sees, from [`Typist::watch`] on, when somebody else types, clicks or moves
+    /// the focus, which [`Typist::take_back`] takes.
+    fn sees_others(&self) -> bool {
+        false
+    }
     /// Erases so many characters before the caret if, since [`Typist::watch`], the focus
     /// has not moved and nobody but this typist has come in between.
     ///
@@ -54,7 +66,7 @@ pub trait Typist: Send {
     /// Why nothing, or not all, was erased, for a person.
     fn take_back(&mut self, characters: usize) -> Result<(), String> {
         let _ = characters;
-        Err(format!("{} cannot erase", self.name()))
+        Err(format!("{} does not see what others do", self.name()))
     }
 }
 
@@ -144,7 +156,7 @@ fn open_from(mechanisms: &[Mechanism], name: &str, failed: &[&str]) -> Result<Bo
         let known = mechanisms.iter().find(|mechanism| mechanism.name == name);
         return match known {
             Some(mechanism) if failed.contains(&name) => {
-                Err(TypistError::Unavailable(format!("{} fails again and again", mechanism.name)))
+                Err(TypistError::Unavailable(format!("the configuration names {} alone", mechanism.name)))
             }
             Some(mechanism) => (mechanism.open)(),
             None => Err(unknown(mechanisms, name)),
@@ -221,7 +233,7 @@ mod tests {
             opened_after(&[GOOD, ASKED], "auto", &["good"]),
             "nothing here can type. there is no other way to type"
         );
-        assert_eq!(opened_after(&[ASKED, NEXT], "asked", &["asked"]), "asked fails again and again");
+        assert_eq!(opened_after(&[ASKED, NEXT], "asked", &["asked"]), "the configuration names asked alone");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! of the other typists lends its own, and with it what it knows of the focus. What was
 //! copied before is there again afterwards, in all its forms.
 
-use super::clipboard::{self, Clipboard, Control, Selection, Told};
+use super::clipboard::{self, Chord, Clipboard, Control, Selection, Told};
 use super::guard::is_terminal;
 use super::listener::{Listen, Listener};
 use super::wayland::Wayland;
@@ -14,22 +14,6 @@ use super::{Typist, TypistError};
 use swictation_core::Edit;
 use swictation_core::edit::insertable;
 use wayland_client::Connection;
-
-/// What asks a window to paste, from what does no harm where it is not understood to what
-/// most windows understand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Chord {
-    /// The key that is there for it.
-    Paste,
-    /// Ctrl+Shift+V, as in terminals.
-    ControlShiftV,
-    /// Ctrl+V.
-    ControlV,
-}
-
-impl Chord {
-    const ALL: [Self; 3] = [Self::Paste, Self::ControlShiftV, Self::ControlV];
-}
 
 /// A typist that can press what asks a window to paste.
 pub(super) trait Keyboard: Typist {
@@ -40,82 +24,57 @@ pub(super) trait Keyboard: Typist {
     fn press_chord(&mut self, chord: Chord) -> Result<(), TypistError>;
 }
 
-/// A keyboard and a clipboard of the same session.
-pub struct Paste(Listener);
-
 /// Opens the keyboard and the clipboard of the session that the environment names.
 ///
 /// # Errors
-/// [`TypistError::Unavailable`] as for [`Paste::wayland`] and [`Paste::x11`].
+/// [`TypistError::Unavailable`] as for [`wayland`] and [`x11`].
 pub fn open() -> Result<Box<dyn Typist>, TypistError> {
     // The X server inside a Wayland session reaches few windows.
     if x11::is_session() {
-        return Ok(Box::new(Paste::x11(x11::display().as_deref())?));
+        return x11(x11::display().as_deref());
     }
     let connect = || {
         Connection::connect_to_env()
             .map_err(|e| TypistError::Unavailable(format!("no Wayland compositor: {e}")))
     };
     // A connection for each: they are read at different times.
-    Ok(Box::new(Paste::wayland(connect()?, connect()?)?))
+    wayland(connect()?, connect()?)
 }
 
-impl Paste {
-    /// Pastes on a Wayland compositor that lends both.
-    ///
-    /// # Errors
-    /// [`TypistError::Unavailable`] when the compositor offers no virtual keyboards or does
-    /// not lend its clipboard.
-    pub fn wayland(keyboard: Connection, clipboard: Connection) -> Result<Self, TypistError> {
-        let keyboard = Box::new(Wayland::connect(keyboard)?);
-        let open = async move || {
-            let selection = Control::connect(clipboard).map(Selection::Control)?;
-            Ok(Desk { keyboard, clipboard: Clipboard::new(selection), lost: None })
-        };
-        Listener::start("paste", open).map(Self)
-    }
-
-    /// Pastes on the X server `display` (":0").
-    ///
-    /// # Errors
-    /// [`TypistError::Unavailable`] as for [`X11::connect`], and when the server does not tell
-    /// who copies.
-    pub fn x11(display: Option<&str>) -> Result<Self, TypistError> {
-        let keyboard = Box::new(X11::connect(display)?);
-        let display = display.unwrap_or_default().to_owned();
-        let open = async move || {
-            let selection = clipboard::X11::connect(&display).await?;
-            let clipboard = Clipboard::new(Selection::X11(Box::new(selection)));
-            Ok(Desk { keyboard, clipboard, lost: None })
-        };
-        Listener::start("paste", open).map(Self)
-    }
+/// Pastes on a Wayland compositor that lends both.
+///
+/// # Errors
+/// [`TypistError::Unavailable`] when the compositor offers no virtual keyboards or does not
+/// lend its clipboard.
+pub fn wayland(keyboard: Connection, clipboard: Connection) -> Result<Box<dyn Typist>, TypistError> {
+    let keyboard = Wayland::connect(keyboard)?;
+    start(keyboard, async move || Control::connect(clipboard).map(Selection::Control))
 }
 
-impl Typist for Paste {
-    fn name(&self) -> &'static str {
-        "paste"
-    }
+/// Pastes on the X server `display` (":0").
+///
+/// # Errors
+/// [`TypistError::Unavailable`] as for [`X11::connect`], and when the server does not tell who
+/// copies.
+pub fn x11(display: Option<&str>) -> Result<Box<dyn Typist>, TypistError> {
+    let keyboard = X11::connect(display)?;
+    let display = display.unwrap_or_default().to_owned();
+    let open = async move || {
+        let selection = clipboard::X11::connect(&display).await?;
+        Ok(Selection::X11(Box::new(selection)))
+    };
+    start(keyboard, open)
+}
 
-    fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
-        self.0.apply(edit)
-    }
-
-    fn watch(&mut self, keep: bool) {
-        self.0.watch(keep);
-    }
-
-    fn class(&mut self) -> Option<String> {
-        self.0.class()
-    }
-
-    fn tend(&mut self) {
-        self.0.tend();
-    }
-
-    fn rest(&mut self) {
-        self.0.rest();
-    }
+fn start(
+    keyboard: impl Keyboard + 'static,
+    selection: impl AsyncFnOnce() -> Result<Selection, String> + Send + 'static,
+) -> Result<Box<dyn Typist>, TypistError> {
+    let open = async move || {
+        let clipboard = Clipboard::new(selection().await?);
+        Ok(Desk { keyboard: Box::new(keyboard), clipboard, lost: None })
+    };
+    Ok(Box::new(Listener::start("paste", open)?))
 }
 
 /// Both at work.
@@ -143,6 +102,10 @@ impl Listen for Desk {
         };
     }
 
+    fn knows_windows(&self) -> bool {
+        self.keyboard.knows_windows()
+    }
+
     async fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
         let mut typed = 0;
         let mut result = self.paste_all(edit, &mut typed).await;
@@ -160,6 +123,10 @@ impl Listen for Desk {
 
     fn watch(&mut self, keep: bool) {
         self.keyboard.watch(keep);
+    }
+
+    fn composed(&mut self, composed: bool) {
+        self.clipboard.composed(composed);
     }
 
     fn class(&mut self) -> Option<String> {

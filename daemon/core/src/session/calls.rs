@@ -53,8 +53,8 @@ impl Calls {
         self.arrived += 1;
         // Whether it was made before one that does not tell is not known within a hundredth:
         // it came after it.
-        let told = |other: &Made| other.hundredths == made.hundredths && other.process == Made::UNTOLD;
-        let made = Some(self.last()).filter(told).unwrap_or(made);
+        let untold = Made { process: Made::UNTOLD, ..made };
+        let made = if self.last() == untold { untold } else { made };
         let place = Place(made, self.arrived);
         let at = self.kept.partition_point(|(other, _)| *other < place);
         self.kept.insert(at, (place, command));

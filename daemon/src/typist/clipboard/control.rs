@@ -2,20 +2,15 @@
 //! (`zwlr_data_control_v1`): Plasma, and those of the wlroots family.
 
 use super::{Sink, Told, Wish, read};
+use crate::typist::compositor::Compositor;
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
-use std::os::unix::net;
-use tokio::io::Interest;
-use tokio::net::UnixStream;
-use wayland_client::backend::{ObjectId, WaylandError};
+use wayland_client::backend::ObjectId;
 use wayland_client::globals::{GlobalListContents, registry_queue_init};
 use wayland_client::protocol::wl_registry::{self, WlRegistry};
 use wayland_client::protocol::wl_seat::WlSeat;
-use wayland_client::{
-    Connection, Dispatch, EventQueue, Proxy, QueueHandle, delegate_noop, event_created_child,
-};
+use wayland_client::{Connection, Dispatch, Proxy, QueueHandle, delegate_noop, event_created_child};
 use wayland_protocols_wlr::data_control::v1::client::zwlr_data_control_device_v1::{
     self as device, ZwlrDataControlDeviceV1,
 };
@@ -29,10 +24,7 @@ use wayland_protocols_wlr::data_control::v1::client::zwlr_data_control_source_v1
 
 /// The clipboard of one compositor; what is ours is gone when this is dropped.
 pub(in crate::typist) struct Control {
-    connection: Connection,
-    /// Tells when there is something to read.
-    socket: UnixStream,
-    queue: EventQueue<Seen>,
+    compositor: Compositor<Seen>,
     seen: Seen,
     manager: ZwlrDataControlManagerV1,
     device: ZwlrDataControlDeviceV1,
@@ -71,38 +63,25 @@ impl Control {
         let device = manager.get_data_device(&seat, &hand, ());
         let mut seen = Seen::default();
         queue.roundtrip(&mut seen).map_err(|e| lost(&e))?;
-        let socket = listening(&connection).map_err(|e| lost(&e))?;
-        Ok(Self { connection, socket, queue, seen, manager, device })
+        Ok(Self { compositor: Compositor::new(connection, queue)?, seen, manager, device })
     }
 
     /// See [`super::Selection::next`].
     pub(super) async fn next(&mut self) -> Result<Told, String> {
-        let lost = |e: &dyn std::fmt::Display| format!("the Wayland compositor is lost: {e}");
         loop {
-            self.queue.dispatch_pending(&mut self.seen).map_err(|e| lost(&e))?;
             if let Some(told) = self.seen.told.pop_front() {
                 return Ok(told);
             }
             if self.seen.finished {
                 return Err("the Wayland compositor lends its clipboard no more".into());
             }
-            self.flush()?;
-            let Some(guard) = self.queue.prepare_read() else { continue };
-            self.socket.readable().await.map_err(|e| lost(&e))?;
-            let read = self.socket.try_io(Interest::READABLE, || match guard.read() {
-                Err(WaylandError::Io(e)) => Err(e),
-                read => read.map_err(io::Error::other),
-            });
-            match read {
-                Err(e) if e.kind() != ErrorKind::WouldBlock => return Err(lost(&e)),
-                _ => {}
-            }
+            self.compositor.hear(&mut self.seen).await?;
         }
     }
 
     /// See [`super::Selection::own`].
     pub(super) fn own(&mut self, forms: &[&str]) -> Result<(), String> {
-        let source = self.manager.create_data_source(&self.queue.handle(), ());
+        let source = self.manager.create_data_source(&self.compositor.handle(), ());
         self.seen.count += 1;
         let mark = format!("application/x-swictation-{}-{}", std::process::id(), self.seen.count);
         forms.iter().for_each(|form| source.offer((*form).to_owned()));
@@ -111,33 +90,18 @@ impl Control {
         if let Some((before, _)) = self.seen.ours.replace((source, mark)) {
             before.destroy();
         }
-        self.flush()
+        self.compositor.flush()
     }
 
     /// See [`super::Selection::ask`].
     pub(super) async fn ask(&self, form: &str, most: usize) -> Option<Vec<u8>> {
         let (source, sink) = pipe_with(PipeFlags::CLOEXEC).ok()?;
         self.seen.current.as_ref()?.receive(form.to_owned(), sink.as_fd());
-        self.flush().ok()?;
+        self.compositor.flush().ok()?;
         // The end of what is copied is seen when nobody can write any more.
         drop(sink);
         read(source, most).await.ok().flatten()
     }
-
-    /// What the compositor has no room for is sent with the next request.
-    fn flush(&self) -> Result<(), String> {
-        match self.connection.flush() {
-            Err(WaylandError::Io(e)) if e.kind() == ErrorKind::WouldBlock => Ok(()),
-            flushed => flushed.map_err(|e| format!("the Wayland compositor is lost: {e}")),
-        }
-    }
-}
-
-/// The socket of a connection, which never waits for itself.
-fn listening(connection: &Connection) -> io::Result<UnixStream> {
-    let socket = net::UnixStream::from(connection.as_fd().try_clone_to_owned()?);
-    socket.set_nonblocking(true)?;
-    UnixStream::from_std(socket)
 }
 
 impl Seen {

@@ -14,7 +14,7 @@ mod x11;
 
 pub(super) use control::Control;
 pub(super) use selection::{Selection, Sink, Told, Wish};
-pub(super) use transfer::{read, write};
+pub(super) use transfer::{listening, read, write};
 pub(super) use x11::X11;
 
 use super::crowding::crowding;
@@ -56,6 +56,22 @@ const INSERTED: Duration = Duration::from_millis(150);
 const LARGEST: usize = 32 << 20;
 const SAVING: Duration = Duration::from_secs(2);
 
+/// What asks a window to paste, from what does no harm where it is not understood to what
+/// most windows understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chord {
+    /// The key that is there for it.
+    Paste,
+    /// Ctrl+Shift+V, as in terminals.
+    ControlShiftV,
+    /// Ctrl+V.
+    ControlV,
+}
+
+impl Chord {
+    pub(super) const ALL: [Self; 3] = [Self::Paste, Self::ControlShiftV, Self::ControlV];
+}
+
 /// The clipboard of a session.
 pub(super) struct Clipboard {
     selection: Selection,
@@ -70,6 +86,16 @@ pub(super) struct Clipboard {
 impl Clipboard {
     pub(super) fn new(selection: Selection) -> Self {
         Self { selection, others: Vec::new(), content: None, before: None }
+    }
+
+    /// See [`Selection::is_frail`].
+    pub(super) fn is_frail(&self) -> bool {
+        self.selection.is_frail()
+    }
+
+    /// See [`Selection::composed`].
+    pub(super) fn composed(&mut self, composed: bool) {
+        self.selection.composed(composed);
     }
 
     /// The next thing that the desktop has to say; it is lost when it is not taken in.
@@ -214,7 +240,7 @@ impl Clipboard {
 
     /// The forms that are kept of what somebody else copied.
     fn kept(&self) -> Vec<String> {
-        if !self.selection.is_frail() {
+        if !self.is_frail() {
             return self.others.clone();
         }
         let has = |form: &&&str| self.others.iter().any(|other| other == **form);

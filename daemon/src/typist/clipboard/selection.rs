@@ -105,6 +105,15 @@ impl Selection {
         matches!(self, Self::X11(selection) if selection.is_unsure())
     }
 
+    /// Whether an input method passes keys on with the times of earlier ones, which programs on
+    /// an X server then ask with. Without one, whoever asks with an early time wants what there
+    /// was before.
+    pub(super) fn composed(&mut self, composed: bool) {
+        if let Self::X11(selection) = self {
+            selection.composed(composed);
+        }
+    }
+
     /// To be asked for what was copied as seldom as can be: GNOME's portal 48.0 confuses its
     /// files and may end, and the session with it, when it passes contents on.
     pub(super) fn is_frail(&self) -> bool {

@@ -1,13 +1,24 @@
-//! Passing what was copied through a pipe whose other end may be gone, or hang.
+//! Passing what was copied through a pipe whose other end may be gone, or hang, and hearing
+//! of it on the socket of a connection that another library reads.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net;
 use std::time::Duration;
+use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
 /// How long a program may take to fetch what it wants.
 const FETCHING: Duration = Duration::from_secs(2);
+
+/// The socket of a connection, which never waits for itself: it tells when there is something
+/// to read, which it need not be a Unix socket for.
+pub(in crate::typist) fn listening(connection: impl AsFd) -> io::Result<UnixStream> {
+    let socket = net::UnixStream::from(connection.as_fd().try_clone_to_owned()?);
+    socket.set_nonblocking(true)?;
+    UnixStream::from_std(socket)
+}
 
 /// Writes all of it, if it is fetched in time; whether it was.
 pub(in crate::typist) async fn write(sink: OwnedFd, bytes: &[u8]) -> bool {

@@ -5,8 +5,8 @@
 //! that it is wanted; many terminals never. So a window that tells nothing cannot be told
 //! from another that tells nothing.
 
-use super::{ACCESSIBILITY as BUS, ANSWER, DBUS, Focused, connect};
-use crate::control::dbus::next;
+use super::{ACCESSIBILITY as BUS, Caret, Focused, connect};
+use crate::control::dbus::{listen_for, next};
 use std::collections::HashMap;
 use std::time::Duration;
 use zbus::{Connection, Message, MessageStream, OwnedObjectPath, OwnedVariant};
@@ -18,6 +18,8 @@ const REGISTRY: &str = "org.a11y.atspi.Registry";
 const REGISTRY_OBJECT: &str = "/org/a11y/atspi/registry";
 const ROOT: &str = "/org/a11y/atspi/accessible/root";
 const ACCESSIBLE: &str = "org.a11y.atspi.Accessible";
+const TEXT: &str = "org.a11y.atspi.Text";
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// What programs are asked to tell.
 const EVENTS: [&str; 4] =
@@ -64,13 +66,10 @@ impl Accessible {
         let answer = session.call_method(Some(BUS), BUS_OBJECT, Some(BUS), "GetAddress", &()).await;
         let address: String =
             answer.and_then(|answer| answer.body().deserialize()).map_err(|e| e.to_string())?;
-        let builder = zbus::connection::Builder::address(address.as_str()).method_timeout(ANSWER);
-        let connection = builder.build().await.map_err(|e| e.to_string())?;
+        let connection = connect(Some(&address)).await.map_err(|e| e.to_string())?;
         let messages = MessageStream::from(&connection);
         for rule in RULES {
-            let added =
-                connection.call_method(Some(DBUS), "/org/freedesktop/DBus", Some(DBUS), "AddMatch", &rule);
-            added.await.map_err(|e| e.to_string())?;
+            listen_for(&connection, rule).await.map_err(|e| e.to_string())?;
         }
         for event in EVENTS {
             let registered = connection.call_method(
@@ -83,8 +82,7 @@ impl Accessible {
             registered.await.map_err(|e| e.to_string())?;
         }
         let mut accessible = Self { connection, messages, window: None, field: None, class: None };
-        // What cannot be found in time is told when it changes.
-        let _ = tokio::time::timeout(LOOKING, accessible.look()).await;
+        accessible.look(LOOKING).await;
         Ok(accessible)
     }
 
@@ -92,7 +90,8 @@ impl Accessible {
     pub(super) fn now(&self) -> Focused {
         let role = self.field.as_ref().map(|(_, role)| *role);
         Focused {
-            window: self.window.as_ref().map(|(program, window)| format!("{program}{window}")),
+            window: self.window.as_ref().map(named),
+            field: self.field.as_ref().map(|(field, _)| named(field)),
             class: self.class.clone(),
             password: role == Some(PASSWORD_TEXT),
             terminal: role == Some(TERMINAL),
@@ -150,31 +149,75 @@ impl Accessible {
         Some(())
     }
 
-    /// Looks for the active window and its field, in all programs.
-    async fn look(&mut self) -> Option<()> {
+    /// Looks for the active window and the field that has the focus in it, as far as nobody
+    /// has told of them. What cannot be found in time is told when it changes.
+    pub(super) async fn look(&mut self, patience: Duration) {
+        let look = async {
+            if self.window.is_none() {
+                let window = self.active().await?;
+                self.enter(window).await;
+            }
+            if let (Some(window), None) = (&self.window, &self.field) {
+                self.field = self.focused(window.clone()).await;
+            }
+            Some(())
+        };
+        let _ = tokio::time::timeout(patience, look).await;
+    }
+
+    /// The active window of all programs.
+    async fn active(&self) -> Option<Thing> {
         let root = (REGISTRY.to_owned(), OwnedObjectPath::try_from(ROOT).ok()?);
         for program in self.children(&root).await? {
             for window in self.children(&program).await.unwrap_or_default() {
-                if !self.is(&window, ACTIVE).await {
-                    continue;
+                if self.is(&window, ACTIVE).await {
+                    return Some(window);
                 }
-                self.class = self.name(&window).await;
-                self.window = Some(window.clone());
-                let mut things = vec![window];
-                let mut looked_at = 0;
-                while let Some(thing) = things.pop().filter(|_| looked_at < THINGS) {
-                    looked_at += 1;
-                    if self.is(&thing, FOCUSED).await {
-                        let role = self.role(&thing).await?;
-                        self.field = Some((thing, role));
-                        return Some(());
-                    }
-                    things.extend(self.children(&thing).await.unwrap_or_default());
-                }
-                return Some(());
             }
         }
         None
+    }
+
+    /// What has the focus in a window, with its role.
+    async fn focused(&self, window: Thing) -> Option<(Thing, u32)> {
+        let mut things = vec![window];
+        for _ in 0..THINGS {
+            let thing = things.pop()?;
+            if self.is(&thing, FOCUSED).await {
+                let role = self.role(&thing).await?;
+                return Some((thing, role));
+            }
+            things.extend(self.children(&thing).await.unwrap_or_default());
+        }
+        None
+    }
+
+    /// See [`super::Focus::caret`].
+    pub(super) async fn caret(&self, from: Option<i32>) -> Option<Caret> {
+        let (field, _) = self.field.as_ref().filter(|(_, role)| *role != PASSWORD_TEXT)?;
+        let property = (TEXT, "CaretOffset");
+        let caret = self.ask(field, PROPERTIES, "Get", &property).await?;
+        let caret: OwnedVariant = caret.body().deserialize().ok()?;
+        let caret = i32::try_from(caret).ok().filter(|caret| *caret >= 0)?;
+        // Programs without selections tell of none.
+        let selections = self.ask(field, TEXT, "GetNSelections", &()).await;
+        let selections: i32 = selections.and_then(|told| told.body().deserialize().ok()).unwrap_or_default();
+        let name = named(field);
+        if selections > 0 {
+            let selection = self.ask(field, TEXT, "GetSelection", &0i32).await?;
+            let (begin, end): (i32, i32) = selection.body().deserialize().ok()?;
+            if begin != end {
+                return Some(Caret { field: name, at: begin.min(end), text: None });
+            }
+        }
+        let text = match from.filter(|from| *from <= caret) {
+            Some(from) => {
+                let text = self.ask(field, TEXT, "GetText", &(from, caret)).await?;
+                Some(text.body().deserialize().ok()?)
+            }
+            None => None,
+        };
+        Some(Caret { field: name, at: caret, text })
     }
 
     async fn ask<B>(&self, thing: &Thing, interface: &str, method: &str, body: &B) -> Option<Message>
@@ -205,10 +248,15 @@ impl Accessible {
     async fn name(&self, thing: &Thing) -> Option<String> {
         let program = (thing.0.clone(), OwnedObjectPath::try_from(ROOT).ok()?);
         let body = (ACCESSIBLE, "Name");
-        let answer = self.ask(&program, "org.freedesktop.DBus.Properties", "Get", &body).await?;
+        let answer = self.ask(&program, PROPERTIES, "Get", &body).await?;
         let name: OwnedVariant = answer.body().deserialize().ok()?;
         String::try_from(name).ok().filter(|name| !name.is_empty())
     }
+}
+
+/// A name of a thing that no other has.
+fn named((program, path): &Thing) -> String {
+    format!("{program}{path}")
 }
 
 /// What of a thing has changed.

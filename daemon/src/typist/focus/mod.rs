@@ -8,16 +8,19 @@
 //! known is looked at before each edit. A desktop that tells nothing costs nothing.
 
 mod accessible;
+mod input_method;
 mod kwin;
 
-use crate::control::dbus::runtime;
+use super::crowding::crowding;
+use crate::control::dbus::{self, listen_for, runtime};
 use accessible::Accessible;
+use input_method::InputMethods;
 use kwin::Kwin;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use zbus::{Connection, Message, MessageStream};
 
 /// What tells of the focus, by their names on the session's bus; one that is started later,
@@ -28,16 +31,20 @@ const ACCESSIBILITY: &str = "org.a11y.Bus";
 /// How long it is waited for what is known at first.
 const FIRST: Duration = Duration::from_millis(500);
 
+/// How long programs may keep text waiting, where they are asked for something, on an idle
+/// machine.
+const TOLD: Duration = Duration::from_millis(200);
+
 /// How long KWin, or a program, may take to answer.
 const ANSWER: Duration = Duration::from_secs(1);
-
-const DBUS: &str = "org.freedesktop.DBus";
 
 /// What is known of the focus now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Focused {
     /// A name of the window that no other has; none where that is not known.
     pub window: Option<String>,
+    /// A name of the field that no other has; none where the program does not tell.
+    pub field: Option<String>,
     /// The class of the window, which is mostly the name of its program.
     pub class: Option<String>,
     /// A field for passwords has the focus.
@@ -46,42 +53,99 @@ pub struct Focused {
     pub terminal: bool,
 }
 
+/// What a program tells of the field that has the focus. Its places are counted in the
+/// program's own way, which for most is in characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Caret {
+    /// A name of the field that no other has.
+    pub(super) field: String,
+    /// Where the caret is; where the selection begins, if something is selected.
+    pub(super) at: i32,
+    /// The text from the place that was asked for to the caret; none where something is
+    /// selected, or the caret is before that place.
+    pub(super) text: Option<String>,
+}
+
+/// What is asked of the thread.
+enum Question {
+    /// For the text before the caret, from a place on or, with none, for the caret alone.
+    Caret(Option<i32>, std::sync::mpsc::Sender<Option<Caret>>),
+    /// For the input method that may compose what is typed.
+    Composing(std::sync::mpsc::Sender<Option<String>>),
+    /// For what nobody has told of; it is known when the other end is gone.
+    Rest(std::sync::mpsc::Sender<()>),
+}
+
 /// The focus of one session, followed until this is dropped.
 pub struct Focus {
     known: Arc<Mutex<Focused>>,
-    end: Option<oneshot::Sender<()>>,
+    /// The answer that came last, for when none comes in time.
+    composing: Mutex<Option<String>>,
+    questions: Option<UnboundedSender<Question>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Focus {
     /// Follows the focus of the session on the bus with this address, or of the person's own.
-    /// A script for KWin lies in `folder` for a moment.
+    /// A script for KWin lies in `folder` for a moment. In the folder `ibus`, IBus writes
+    /// where it is.
     ///
     /// # Errors
     /// The system's refusal to start a thread.
-    pub fn start(bus: Option<&str>, folder: &Path) -> std::io::Result<Self> {
+    pub fn start(bus: Option<&str>, folder: &Path, ibus: &Path) -> std::io::Result<Self> {
         let known = Arc::new(Mutex::new(Focused::default()));
-        let (end, ended) = oneshot::channel();
+        let (questions, asked) = unbounded_channel();
         let (first, told) = std::sync::mpsc::channel();
-        let (bus, folder, seen) = (bus.map(str::to_owned), folder.to_owned(), Arc::clone(&known));
+        let (bus, seen) = (bus.map(str::to_owned), Arc::clone(&known));
+        let folders = (folder.to_owned(), ibus.to_owned());
         let thread = std::thread::Builder::new().name("focus".into()).spawn(move || {
             let Ok(runtime) = runtime() else { return };
-            runtime.block_on(follow(bus, folder, &seen, first, ended));
+            runtime.block_on(follow(bus, folders, &seen, first, asked));
         })?;
         // Where nothing is known in time, nothing is known yet.
         let _ = told.recv_timeout(FIRST);
-        Ok(Self { known, end: Some(end), thread: Some(thread) })
+        Ok(Self { known, composing: Mutex::default(), questions: Some(questions), thread: Some(thread) })
     }
 
     /// What is known now.
     pub fn now(&self) -> Focused {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// Where the caret is, with the text before it from a place on; none where the program
+    /// with the focus does not tell, or not in time.
+    pub(super) fn caret(&self, from: Option<i32>) -> Option<Caret> {
+        let (reply, answer) = std::sync::mpsc::channel();
+        self.questions.as_ref()?.send(Question::Caret(from, reply)).ok()?;
+        answer.recv_timeout(TOLD.mul_f64(crowding())).ok().flatten()
+    }
+
+    /// The input method that may compose what is typed now, by its name.
+    pub(super) fn composing(&self) -> Option<String> {
+        let (reply, answer) = std::sync::mpsc::channel();
+        let mut last = self.composing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.questions.as_ref()?.send(Question::Composing(reply)).is_ok()
+            && let Ok(composing) = answer.recv_timeout(TOLD.mul_f64(crowding()))
+        {
+            *last = composing;
+        }
+        last.clone()
+    }
+
+    /// Looks for what no program has told of: one that has just started may tell nothing
+    /// before its focus moves. Returns when that is known, or would take too long.
+    pub fn look(&self) {
+        let (reply, looked) = std::sync::mpsc::channel();
+        if let Some(questions) = &self.questions {
+            let _ = questions.send(Question::Rest(reply));
+        }
+        let _ = looked.recv_timeout(TOLD.mul_f64(crowding()));
+    }
 }
 
 impl Drop for Focus {
     fn drop(&mut self) {
-        drop(self.end.take());
+        drop(self.questions.take());
         drop(self.thread.take().map(JoinHandle::join));
     }
 }
@@ -89,27 +153,58 @@ impl Drop for Focus {
 /// Follows both, each as long as it is there, until it is ended.
 async fn follow(
     bus: Option<String>,
-    folder: PathBuf,
+    (folder, ibus): (PathBuf, PathBuf),
     known: &Mutex<Focused>,
     first: std::sync::mpsc::Sender<()>,
-    mut ended: oneshot::Receiver<()>,
+    mut asked: UnboundedReceiver<Question>,
 ) {
     let bus = bus.as_deref();
-    let (mut kwin, mut accessible, mut names) =
-        tokio::join!(find_kwin(bus, &folder), find_accessible(bus), Names::watch(bus));
+    let (mut kwin, mut accessible, mut names, mut methods) = tokio::join!(
+        find_kwin(bus, &folder),
+        find_accessible(bus),
+        Names::watch(bus),
+        InputMethods::find(bus, ibus)
+    );
+    let mut looked = None;
     loop {
         *known.lock().unwrap_or_else(PoisonError::into_inner) =
             merged(kwin.as_ref().map(Kwin::now), accessible.as_ref().map(Accessible::now));
         let _ = first.send(());
+        drop(looked.take());
         let told = tokio::select! {
             message = next(kwin.as_mut().map(Kwin::hear)) => Told::Kwin(message),
             message = next(accessible.as_mut().map(Accessible::hear)) => Told::Program(message),
             message = next(names.as_mut().map(Names::hear)) => Told::Name(message),
-            _ = &mut ended => break,
+            question = asked.recv() => match question {
+                Some(question) => Told::Question(question),
+                None => break,
+            },
         };
         match (told, &mut kwin, &mut accessible) {
             (Told::Kwin(Some(message)), Some(kwin), _) => drop(kwin.take_in(&message).await),
             (Told::Program(Some(message)), _, Some(accessible)) => drop(accessible.take_in(&message).await),
+            (Told::Question(Question::Caret(from, reply)), _, accessible) => {
+                let caret = match accessible {
+                    Some(accessible) => accessible.caret(from).await,
+                    None => None,
+                };
+                drop(reply.send(caret));
+            }
+            (Told::Question(Question::Composing(reply)), ..) => {
+                let composing = match &mut methods {
+                    Some(methods) => methods.composing().await,
+                    None => None,
+                };
+                drop(reply.send(composing));
+            }
+            (Told::Question(Question::Rest(reply)), _, accessible) => {
+                match accessible {
+                    Some(accessible) => accessible.look(TOLD).await,
+                    // It may have taken too long to come up.
+                    None => *accessible = find_accessible(bus).await,
+                }
+                looked = Some(reply);
+            }
             // What has ended knows nothing any more.
             (Told::Kwin(_), ..) => kwin = None,
             (Told::Program(_), ..) => accessible = None,
@@ -141,8 +236,9 @@ async fn find_accessible(bus: Option<&str>) -> Option<Accessible> {
     found.inspect_err(|why| tracing::debug!("programs do not tell of the focus: {why}")).ok()
 }
 
-/// Who told something, or that it has ended.
+/// Who told something, or that it has ended; or what is to be told.
 enum Told {
+    Question(Question),
     Kwin(Option<Message>),
     Program(Option<Message>),
     Name(Option<Message>),
@@ -159,15 +255,16 @@ impl Names {
         let connection = connect(bus).await.ok()?;
         let messages = MessageStream::from(&connection);
         for name in [KWIN, ACCESSIBILITY] {
-            let rule = format!("type='signal',sender='{DBUS}',member='NameOwnerChanged',arg0='{name}'");
-            let object = "/org/freedesktop/DBus";
-            connection.call_method(Some(DBUS), object, Some(DBUS), "AddMatch", &rule).await.ok()?;
+            let rule = format!(
+                "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='{name}'"
+            );
+            listen_for(&connection, &rule).await.ok()?;
         }
         Some(Self { messages, _connection: connection })
     }
 
     async fn hear(&mut self) -> Option<Message> {
-        crate::control::dbus::next(&mut self.messages).await?.ok()
+        dbus::next(&mut self.messages).await?.ok()
     }
 }
 
@@ -183,11 +280,7 @@ fn started(message: &Message) -> Option<(String, bool)> {
 /// A connection to the bus with this address, or to the session's, on which nobody is waited
 /// for long.
 async fn connect(bus: Option<&str>) -> zbus::Result<Connection> {
-    let builder = match bus {
-        Some(address) => zbus::connection::Builder::address(address),
-        None => zbus::connection::Builder::session(),
-    };
-    builder.method_timeout(ANSWER).build().await
+    dbus::bus(bus).method_timeout(ANSWER).build().await
 }
 
 /// What comes next from one that is there.
@@ -202,7 +295,8 @@ async fn next(told: Option<impl Future<Output = Option<Message>>>) -> Option<Mes
 fn merged(kwin: Option<Focused>, accessible: Option<Focused>) -> Focused {
     match (kwin, accessible.unwrap_or_default()) {
         (Some(kwin), programs) => {
-            Focused { password: programs.password, terminal: programs.terminal, ..kwin }
+            let Focused { field, password, terminal, .. } = programs;
+            Focused { field, password, terminal, ..kwin }
         }
         (None, programs) => programs,
     }

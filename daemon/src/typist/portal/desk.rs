@@ -1,10 +1,11 @@
 //! An open session at work: edits become strokes, and what has none is pasted.
 
 use super::ei::Keyboard;
+use super::modifiers::Modifiers;
 use super::session::Session;
 use crate::control::dbus::next;
 use crate::typist::TypistError;
-use crate::typist::clipboard::{Clipboard, Control, Selection, Told};
+use crate::typist::clipboard::{Chord, Clipboard, Control, Selection, Told, X11};
 use crate::typist::layout::{self, Active, Stroke};
 use crate::typist::locks;
 use std::os::unix::net::UnixStream;
@@ -50,6 +51,10 @@ pub(super) struct Desk {
     closed: MessageStream,
     keyboard: Keyboard,
     clipboard: Option<Clipboard>,
+    /// What a person holds down, where that is told.
+    modifiers: Option<Modifiers>,
+    /// The X server whose clipboard has not been asked for yet.
+    x11: Option<String>,
     /// The group that was active when the last edit began.
     group: u32,
 }
@@ -63,14 +68,19 @@ impl Desk {
         session: Session,
         clipboard: Option<MessageStream>,
         display: Option<PathBuf>,
+        x11: Option<String>,
     ) -> Result<Self, String> {
         let session = Arc::new(session);
         let closed = session.closed().await?;
         let portal = clipboard.map(|told| super::Selection::new(session.clone(), told));
-        let selection = compositor(display).map(Selection::Control).or(portal.map(Selection::Portal));
+        // A connection for each: they are read at different times.
+        let connect = || compositor(display.as_deref());
+        let control = connect().and_then(|connection| Control::connect(connection).ok());
+        let selection = control.map(Selection::Control).or(portal.map(Selection::Portal));
+        let modifiers = connect().and_then(Modifiers::follow);
         let clipboard = selection.map(Clipboard::new);
         let keyboard = Keyboard::connect(session.eis().await?).await?;
-        Ok(Self { session, closed, keyboard, clipboard, group: 0 })
+        Ok(Self { session, closed, keyboard, clipboard, modifiers, x11, group: 0 })
     }
 
     /// Ends the session.
@@ -99,8 +109,18 @@ impl Desk {
                 }
             }
         };
+        let modifiers = async {
+            while let Some(modifiers) = &mut self.modifiers {
+                if let Err(why) = modifiers.hear().await {
+                    tracing::debug!("what is held down is not known any more: {why}");
+                    self.modifiers = None;
+                }
+            }
+            std::future::pending().await
+        };
         tokio::select! {
             why = keyboard => News::Over(why),
+            never = modifiers => never,
             told = clipboard => told.map_or_else(News::Over, News::Clipboard),
             _ = next(&mut self.closed) => News::Over("the desktop ended it".into()),
         }
@@ -117,11 +137,12 @@ impl Desk {
         }
     }
 
-    /// Applies an edit as far as it can be.
-    pub(super) async fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
+    /// Applies an edit as far as it can be; where an input method has `composed` what is
+    /// typed, only line feeds are typed.
+    pub(super) async fn apply(&mut self, edit: &Edit, composed: bool) -> Result<(), TypistError> {
         let text: Vec<char> = insertable(&edit.insert).chars().collect();
         let mut typed = 0;
-        let mut result = self.type_all(edit.erase, &text, &mut typed).await;
+        let mut result = self.type_all(edit.erase, &text, composed, &mut typed).await;
         result = result.and(self.keyboard.rest().await.map_err(Halt::Gone));
         if let Some(clipboard) = &mut self.clipboard {
             // The text has arrived; what was copied before it is lost at worst.
@@ -136,15 +157,29 @@ impl Desk {
     }
 
     /// Erases, then types; `typed` counts the characters that are confirmed.
-    async fn type_all(&mut self, erase: usize, text: &[char], typed: &mut usize) -> Result<(), Halt> {
+    async fn type_all(
+        &mut self,
+        erase: usize,
+        text: &[char],
+        composed: bool,
+        typed: &mut usize,
+    ) -> Result<(), Halt> {
+        let typable = |c: char| !composed || c == '\n';
+        if let Some(modifiers) = &mut self.modifiers {
+            modifiers.look().await.map_err(Halt::Gone)?;
+        }
         self.come_in().await?;
         if self.keyboard.layout().groups() > 1 {
             self.group = self.session.group().await.unwrap_or_default();
             self.come_in().await?;
         }
         if self.clipboard.is_none()
-            && let Some(lacking) = text.iter().find(|c| self.keyboard.layout().strokes(**c).is_none())
+            && let Some(lacking) =
+                text.iter().find(|c| !typable(**c) || self.keyboard.layout().strokes(**c).is_none())
         {
+            if composed {
+                return Err(Halt::Nowhere(COMPOSED.into()));
+            }
             return Err(Halt::Nowhere(cannot_paste(*lacking)));
         }
         let mut erased = 0;
@@ -160,11 +195,11 @@ impl Desk {
         while *typed < text.len() {
             let (rest, layout) = (&text[*typed..], self.keyboard.layout());
             let strokes: Vec<&[Stroke]> =
-                rest.iter().take(STRIDE).map_while(|c| layout.strokes(*c)).collect();
+                rest.iter().take(STRIDE).map_while(|c| layout.strokes(*c).filter(|_| typable(*c))).collect();
             let (count, strokes) = (strokes.len(), strokes.concat());
             if count == 0 {
-                let count = span(rest, |c| layout.strokes(c).is_some());
-                self.paste(&rest[..count]).await?;
+                let count = span(rest, |c| typable(c) && layout.strokes(c).is_some());
+                self.paste(&rest[..count], composed).await?;
                 *typed += count;
             } else {
                 if self.stride(&strokes).await? {
@@ -176,13 +211,29 @@ impl Desk {
         Ok(())
     }
 
+    /// Takes the clipboard of the X server inside the session in the place of the portal's,
+    /// which breaks easily. Not before it is needed: some desktops start the server then.
+    async fn prefer_x11(&mut self) {
+        let Some(display) = self.x11.take() else { return };
+        if !self.clipboard.as_ref().is_some_and(Clipboard::is_frail) {
+            return;
+        }
+        match X11::connect(&display).await {
+            Ok(x11) => self.clipboard = Some(Clipboard::new(Selection::X11(Box::new(x11)))),
+            Err(why) => tracing::info!("text is pasted through the desktop's portal: {why}"),
+        }
+    }
+
     /// Has the window paste a text.
-    async fn paste(&mut self, text: &[char]) -> Result<(), Halt> {
+    async fn paste(&mut self, text: &[char], composed: bool) -> Result<(), Halt> {
+        self.prefer_x11().await;
         let Some(clipboard) = &mut self.clipboard else {
             return Err(Halt::Nowhere(text.first().copied().map_or_else(String::new, cannot_paste)));
         };
+        clipboard.composed(composed);
         clipboard.hold(&String::from_iter(text)).await.map_err(Halt::Gone)?;
-        for stroke in self.keyboard.layout().paste() {
+        for chord in Chord::ALL {
+            let Some(stroke) = self.keyboard.layout().chord(chord) else { continue };
             self.stride(&[stroke]).await?;
             self.pause().await?;
             let Some(clipboard) = &mut self.clipboard else { break };
@@ -207,11 +258,25 @@ impl Desk {
     /// Waits until there is a keyboard and nobody holds a modifier, which would make
     /// commands of the text.
     async fn come_in(&mut self) -> Result<(), Halt> {
+        let caps_lock = match &mut self.modifiers {
+            Some(modifiers) => {
+                modifiers.catch_up().map_err(Halt::Gone)?;
+                let free = async {
+                    while modifiers.is_held() {
+                        modifiers.hear().await?;
+                    }
+                    Ok(modifiers.caps_lock())
+                };
+                let free = tokio::time::timeout(HELD, free).await;
+                free.map_err(|_| Halt::Nowhere(MODIFIER.into()))?.map_err(Halt::Gone)?
+            }
+            None => locks::caps_lock(Path::new(locks::LAMPS)),
+        };
         let deadline = Instant::now() + MISSING;
         if !self.keyboard.until(deadline, Keyboard::is_ready).await.map_err(Halt::Gone)? {
             return Err(Halt::Gone("the desktop took its keyboard away".into()));
         }
-        let locked = if locks::caps_lock(Path::new(locks::LAMPS)) { Active::CAPS_LOCK } else { 0 };
+        let locked = if caps_lock { Active::CAPS_LOCK } else { 0 };
         self.keyboard.suppose(Active { locked, group: self.group }).map_err(Halt::Gone)?;
         let free = |keyboard: &Keyboard| keyboard.is_ready() && !keyboard.is_held();
         if !self.keyboard.until(Instant::now() + HELD, free).await.map_err(Halt::Gone)? {
@@ -221,13 +286,12 @@ impl Desk {
     }
 }
 
-/// The clipboard of the compositor, where it lends that to any program.
-fn compositor(display: Option<PathBuf>) -> Option<Control> {
-    let connection = match display {
-        Some(display) => Connection::from_socket(UnixStream::connect(display).ok()?).ok()?,
-        None => Connection::connect_to_env().ok()?,
-    };
-    Control::connect(connection).ok()
+/// The compositor at this socket, or where the session says.
+fn compositor(display: Option<&Path>) -> Option<Connection> {
+    match display {
+        Some(display) => Connection::from_socket(UnixStream::connect(display).ok()?).ok(),
+        None => Connection::connect_to_env().ok(),
+    }
 }
 
 /// How many characters are pasted at once: up to the last on this line that has no key.
@@ -249,7 +313,11 @@ const NO_BACKSPACE: &str = "the keyboard layout has no BackSpace";
 
 const MODIFIER: &str = "a modifier key is held down, such as Ctrl, Alt or Super: let go of it";
 
-const NOT_PASTED: &str = "the window does not paste, and the keyboard layouts lack a character of the text";
+const NOT_PASTED: &str = "the window does not paste, and the keyboard layouts lack a character of the text, or an input method \
+     composes what is typed";
+
+const COMPOSED: &str = "an input method composes what is typed, and the portal of this desktop lends no \
+                        clipboard to paste from: switch the input method off";
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@
 //! it answers a sync, which it does in order: if the keyboard is still the same then, no
 //! press was lost.
 
-use crate::typist::layout::{Active, Layout, Stroke};
+use crate::typist::layout::{self, Active, Layout, Stroke};
 use reis::PendingRequestResult;
 use reis::ei;
 use reis::event::{Device, DeviceCapability, EiEvent, EiEventConverter};
@@ -14,7 +14,6 @@ use reis::handshake::{EiHandshaker, HandshakeResp};
 use rustix::io::Errno;
 use std::cell::Cell;
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
@@ -28,9 +27,6 @@ const SETTLE: Duration = Duration::from_millis(150);
 
 /// How long the compositor may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
-
-/// The largest map that is read, in bytes; they have some 60,000.
-const LARGEST_MAP: u32 = 4 << 20;
 
 /// What a compositor lends.
 pub(super) struct Keyboard {
@@ -305,13 +301,11 @@ fn understood(event: PendingRequestResult<ei::Event>) -> Result<ei::Event, Strin
 /// The map of a keyboard as text; none where it has none.
 fn map_of(device: &Device) -> Result<Option<String>, String> {
     let Some(map) = device.keymap() else { return Ok(None) };
-    if map.type_ != ei::keyboard::KeymapType::Xkb || map.size > LARGEST_MAP {
+    if map.type_ != ei::keyboard::KeymapType::Xkb {
         return Ok(None);
     }
     let file = File::from(map.fd.try_clone().map_err(broken)?);
-    let mut bytes = vec![0; map.size as usize];
-    file.read_exact_at(&mut bytes, 0).map_err(broken)?;
-    Ok(String::from_utf8(bytes).ok())
+    layout::map_in(&file, map.size).map_err(broken)
 }
 
 /// The time of an event, in microseconds.

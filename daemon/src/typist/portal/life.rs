@@ -47,10 +47,14 @@ pub(super) struct Life {
     connection: Connection,
     /// Where the compositor is, if not where the environment says.
     display: Option<PathBuf>,
+    /// Where the X server inside the session is.
+    x11: Option<String>,
     token: Token,
     /// How many sessions were asked for.
     sessions: usize,
     stage: Stage,
+    /// An input method composes what is typed.
+    composed: bool,
 }
 
 impl Life {
@@ -61,11 +65,12 @@ impl Life {
     pub(super) async fn find(
         bus: Option<&str>,
         display: Option<PathBuf>,
+        x11: Option<String>,
         token: Token,
     ) -> Result<Self, String> {
         let connection = session::connect(bus).await?;
         session::check(&connection).await?;
-        Ok(Self { connection, display, token, sessions: 0, stage: Stage::Absent })
+        Ok(Self { connection, display, x11, token, sessions: 0, stage: Stage::Absent, composed: false })
     }
 
     /// Asks for a session; the answer comes when it is attended to.
@@ -73,7 +78,8 @@ impl Life {
         let token = self.token.read();
         let patience = if token.is_some() { UNASKED } else { ASKING };
         self.sessions += 1;
-        let opening = open(self.connection.clone(), self.display.clone(), self.sessions, token);
+        let (connection, number) = (self.connection.clone(), self.sessions);
+        let opening = open(connection, self.display.clone(), self.x11.clone(), number, token);
         self.stage = Stage::Opening(Box::pin(opening), Instant::now() + patience);
     }
 
@@ -138,6 +144,10 @@ impl Listen for Life {
         }
     }
 
+    fn composed(&mut self, composed: bool) {
+        self.composed = composed;
+    }
+
     async fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
         if let Stage::Absent = self.stage {
             self.begin();
@@ -150,7 +160,7 @@ impl Listen for Life {
         }
         match &mut self.stage {
             Stage::Open(desk) => {
-                let applied = desk.apply(edit).await;
+                let applied = desk.apply(edit, self.composed).await;
                 if let Err(TypistError::Lost { .. }) = applied {
                     self.close().await;
                 }
@@ -164,6 +174,7 @@ impl Listen for Life {
 async fn open(
     connection: Connection,
     display: Option<PathBuf>,
+    x11: Option<String>,
     number: usize,
     token: Option<String>,
 ) -> Opened {
@@ -176,7 +187,7 @@ async fn open(
         }
         opened => opened?,
     };
-    Desk::open(session, clipboard, display).await.map(Box::new).map_err(Refusal::Failed)
+    Desk::open(session, clipboard, display, x11).await.map(Box::new).map_err(Refusal::Failed)
 }
 
 fn nowhere(reason: &str) -> TypistError {
@@ -184,7 +195,7 @@ fn nowhere(reason: &str) -> TypistError {
 }
 
 const ASKED: &str = "the desktop asks whether Swictation may type (remote control of the keyboard): \
-                     allow it, once and for all";
+                     allow it, once and for all; on GNOME, turn on the switch for remote interaction first";
 
 const DENIED: &str = "the desktop was told that Swictation may not type; it asks again with the next dictation, \
                       or choose another typist in the configuration";

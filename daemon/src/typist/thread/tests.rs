@@ -1,10 +1,17 @@
 //! Edits are applied in order, whatever becomes of the typist, and taken back exactly.
 
 use super::*;
+use std::collections::VecDeque;
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
 /// A window's text, shared by the typists that are opened on it.
 type Window = Arc<Mutex<String>>;
+
+/// Opens nothing.
+fn none(_: &[&str]) -> Result<Box<dyn Typist>, TypistError> {
+    Err(TypistError::Unavailable(String::new()))
+}
 
 /// Types into the window and is lost after `lasts` characters.
 struct Frail {
@@ -24,6 +31,9 @@ impl Frail {
 impl Typist for Frail {
     fn name(&self) -> &'static str {
         self.name
+    }
+    fn sees_others(&self) -> bool {
+        true
     }
     fn take_back(&mut self, characters: usize) -> Result<(), String> {
         let mut window = self.window.lock().unwrap();
@@ -213,16 +223,7 @@ fn cancelled(lasts: &'static [usize], edits: [&str; 3], erase: bool) -> (String,
         Order::Apply(5, insert("next")),
     ]);
     let dropped = std::cell::Cell::new(0);
-    let desk = Desk {
-        typist: None,
-        open: |_: &[&str]| Err(TypistError::Unavailable(String::new())),
-        reports: |report: Report| dropped.set(report.id),
-        ledger: Ledger::default(),
-        guard: Guard::default(),
-        keep: false,
-        halted: None,
-        elsewhere: false,
-    };
+    let desk = Desk::new(none, &Config::default(), |report: Report| dropped.set(report.id));
     desk.drop_cancelled(&mut orders);
     assert_eq!((dropped.get(), orders.len()), (4, 2), "only what was cancelled is dropped");
     for order in orders {
@@ -292,16 +293,8 @@ fn what_cannot_be_erased_exactly_stays_and_the_report_says_why() {
 #[test]
 fn what_is_scratched_before_it_was_typed_is_dropped() {
     let dropped = std::cell::RefCell::new(Vec::new());
-    let desk = Desk {
-        typist: None,
-        open: |_: &[&str]| Err(TypistError::Unavailable(String::new())),
-        reports: |report: Report| dropped.borrow_mut().push((report.id, report.typed, report.result)),
-        ledger: Ledger::default(),
-        guard: Guard::default(),
-        keep: false,
-        halted: None,
-        elsewhere: false,
-    };
+    let report = |report: Report| dropped.borrow_mut().push((report.id, report.typed, report.result));
+    let desk = Desk::new(none, &Config::default(), report);
     let mut orders = VecDeque::from([
         Order::Apply(1, insert("one")),
         Order::Apply(2, insert("two")),

@@ -1,11 +1,9 @@
 //! The map that a new keyboard gets in this session, asked anew each time: nothing tells this
 //! typist when it changes.
 
-use super::super::layout::Active;
+use super::super::layout::{self, Active};
 use super::super::{locks, x11};
 use std::fs::{self, File};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use wayland_client::globals::{GlobalListContents, registry_queue_init};
 use wayland_client::protocol::wl_keyboard::{self, KeymapFormat, WlKeyboard};
@@ -126,13 +124,6 @@ struct Told {
     map: Option<String>,
 }
 
-/// The text in a file that others hold as well.
-fn text(file: OwnedFd, size: u32) -> Option<String> {
-    let mut bytes = vec![0; usize::try_from(size).ok()?];
-    File::from(file).read_exact_at(&mut bytes, 0).ok()?;
-    Some(String::from_utf8(bytes).ok()?.trim_end_matches('\0').to_owned())
-}
-
 impl Dispatch<WlKeyboard, ()> for Told {
     fn event(
         told: &mut Self,
@@ -143,7 +134,7 @@ impl Dispatch<WlKeyboard, ()> for Told {
         _: &QueueHandle<Self>,
     ) {
         if let wl_keyboard::Event::Keymap { format: WEnum::Value(KeymapFormat::XkbV1), fd, size } = event {
-            told.map = text(fd, size);
+            told.map = layout::map_in(&File::from(fd), size).ok().flatten();
         }
     }
 }

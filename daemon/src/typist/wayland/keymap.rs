@@ -7,7 +7,7 @@
 //! of a language do on a keyboard with AltGr, in the order in which they are first
 //! needed. They stay until there is no room, so that a language needs few keymaps.
 
-use crate::typist::paste::Chord;
+use crate::typist::clipboard::Chord;
 use std::fmt::Write;
 
 /// The keys that carry characters: evdev codes from the first on, with what they type

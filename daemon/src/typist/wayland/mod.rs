@@ -12,7 +12,8 @@
 mod keymap;
 mod seen;
 
-use super::paste::{Chord, Keyboard};
+use super::clipboard::Chord;
+use super::paste::Keyboard;
 use super::{ELSEWHERE, Typist, TypistError};
 use keymap::{BACKSPACE, Keymap, Press};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

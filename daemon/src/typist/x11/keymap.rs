@@ -5,7 +5,7 @@
 //! group or Num Lock need no special case. The module is pure: it reads a map
 //! that was fetched before and never talks to the server.
 
-use crate::typist::paste::Chord;
+use crate::typist::clipboard::Chord;
 use std::collections::HashMap;
 use x11rb::protocol::xkb::{KeyModMap, KeySymMap, KeyType};
 use xkeysym::Keysym;

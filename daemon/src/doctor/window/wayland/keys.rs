@@ -1,8 +1,8 @@
 //! From keys to text, as libxkbcommon has it.
 
+use crate::typist::layout;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 use xkbcommon::xkb;
 use xkbcommon::xkb::compose;
 
@@ -21,10 +21,7 @@ impl Keys {
     pub(super) fn load(&mut self, file: OwnedFd, size: u32) {
         let context = xkb::Context::new(xkb::CONTEXT_NO_FLAGS);
         let (format, flags) = (xkb::KEYMAP_FORMAT_TEXT_V1, xkb::KEYMAP_COMPILE_NO_FLAGS);
-        let mut bytes = vec![0; size as usize];
-        let read = File::from(file).read_exact_at(&mut bytes, 0);
-        let text = read.ok().and_then(|()| String::from_utf8(bytes).ok()).unwrap_or_default();
-        let text = text.trim_end_matches('\0').to_owned();
+        let text = layout::map_in(&File::from(file), size).ok().flatten().unwrap_or_default();
         let keymap = xkb::Keymap::new_from_string(&context, text, format, flags);
         self.state = keymap.map(|keymap| xkb::State::new(&keymap));
         let table =

@@ -8,14 +8,14 @@
 
 mod ask;
 mod parts;
+mod reach;
 
+use super::transfer::listening;
 use super::{Sink, Told, Wish};
 use parts::{Kind, PART, Sending};
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
-use std::os::fd::AsFd;
-use std::os::unix::net;
 use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -54,7 +54,7 @@ const MOST_FORMS: u32 = 1024;
 /// The clipboard of one X server; what is ours is gone when this is dropped.
 pub(in crate::typist) struct X11 {
     connection: Arc<RustConnection>,
-    /// Tells when there is something to read, which it need not be a Unix socket for.
+    /// Tells when there is something to read.
     socket: UnixStream,
     root: Window,
     atoms: Atoms,
@@ -71,6 +71,8 @@ pub(in crate::typist) struct X11 {
     kinds: HashMap<Atom, Kind>,
     /// What is given in parts.
     sending: Vec<Sending>,
+    /// Programs may ask with the time of an earlier key.
+    composed: bool,
     /// What nobody has taken in yet.
     told: VecDeque<Told>,
 }
@@ -89,12 +91,12 @@ impl X11 {
     /// Why it cannot be had, for a person.
     pub(in crate::typist) async fn connect(display: &str) -> Result<Self, String> {
         let refused = |e: &dyn Display| format!("the clipboard of X display {display} cannot be had: {e}");
-        let (connection, screen) = RustConnection::connect(Some(display)).map_err(|e| refused(&e))?;
+        let (connection, screen) = reach::reach(display).await.map_err(|e| refused(&e))?;
         let root = connection.setup().roots.get(screen).map(|screen| screen.root);
         let root = root.ok_or_else(|| refused(&format!("there is no screen {screen}; correct DISPLAY")))?;
         let fixes = connection.extension_information("XFIXES").map_err(|e| refused(&e))?;
         fixes.ok_or_else(|| refused(&"the server has no XFIXES extension, which tells who copies"))?;
-        let socket = listening(&connection).map_err(|e| refused(&e))?;
+        let socket = listening(connection.stream()).map_err(|e| refused(&e))?;
         let mut clipboard = Self::prepare(Arc::new(connection), socket, root).map_err(|e| refused(&e))?;
         if clipboard.owner != x11rb::NONE {
             clipboard.since = clipboard.time().await?;
@@ -128,6 +130,7 @@ impl X11 {
             ours: Ours::default(),
             kinds: HashMap::new(),
             sending: Vec::new(),
+            composed: false,
             told: VecDeque::new(),
         })
     }
@@ -141,6 +144,11 @@ impl X11 {
             let event = self.event().await?;
             self.hear(event)?;
         }
+    }
+
+    /// See [`super::Selection::composed`].
+    pub(super) fn composed(&mut self, composed: bool) {
+        self.composed = composed;
     }
 
     /// See [`super::Selection::is_unsure`].
@@ -291,7 +299,8 @@ impl X11 {
     fn answer(&mut self, request: SelectionRequestEvent) -> Result<(), ReplyError> {
         let Atoms { TARGETS, TIMESTAMP, .. } = self.atoms;
         let (requestor, property) = (request.requestor, property(&request));
-        let too_early = request.time != x11rb::CURRENT_TIME
+        let too_early = !self.composed
+            && request.time != x11rb::CURRENT_TIME
             && request.time.wrapping_sub(self.ours.since) > Timestamp::MAX / 2;
         if request.owner != self.window || too_early {
             self.tell(&request, false)?;
@@ -335,13 +344,6 @@ impl X11 {
             names.iter().map(|name| self.connection.intern_atom(false, name.as_bytes())).collect();
         asked?.into_iter().map(|answer| answer.reply().map(|reply| reply.atom)).collect()
     }
-}
-
-/// The socket of a connection, which never waits for itself.
-fn listening(connection: &RustConnection) -> io::Result<UnixStream> {
-    let socket = net::UnixStream::from(connection.stream().as_fd().try_clone_to_owned()?);
-    socket.set_nonblocking(true)?;
-    UnixStream::from_std(socket)
 }
 
 /// A window that is never shown and is told of its properties.
