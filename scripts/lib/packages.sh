@@ -38,6 +38,7 @@ test  | fcitx5-unikey     | file /usr/share/fcitx5/inputmethod/unikey.conf | wha
 test  | debootstrap       | debootstrap     | a Debian with desktops to type on
 test  | flac              | flac            | compressed recordings
 test  | libasound2-plugins | lib-file alsa-lib/libasound_module_pcm_pulse.so | the way through ALSA to a sound server
+machine | qemu-system-x86  | qemu-system-x86_64 | a machine with a kernel of its own
 test  | systemd           | systemd-analyze | checks the unit
 test  | shellcheck        | shellcheck      | checks the scripts
 '

@@ -65,6 +65,8 @@ pub struct Desktop {
     hands: Option<Hands>,
     /// A person could see it.
     seen: bool,
+    /// It has the keyboards that the kernel has.
+    plugged: bool,
     layouts: Layouts,
     home: TempDir,
 }
@@ -115,7 +117,7 @@ impl Desktop {
     /// # Errors
     /// A program's failure to start, with what to look at.
     pub fn start(kind: Kind, layouts: &str) -> io::Result<Self> {
-        Self::start_as(kind, layouts, false)
+        Self::start_as(kind, layouts, false, false)
     }
 
     /// As [`Desktop::start`], where [`Desktop::picture`] sees it.
@@ -123,10 +125,18 @@ impl Desktop {
     /// # Errors
     /// As for [`Desktop::start`].
     pub fn start_seen(kind: Kind, layouts: &str) -> io::Result<Self> {
-        Self::start_as(kind, layouts, true)
+        Self::start_as(kind, layouts, true, false)
     }
 
-    fn start_as(kind: Kind, layouts: &str, seen: bool) -> io::Result<Self> {
+    /// As [`Desktop::start`], with the keyboards of the kernel.
+    ///
+    /// # Errors
+    /// As for [`Desktop::start`].
+    pub fn start_plugged(kind: Kind, layouts: &str) -> io::Result<Self> {
+        Self::start_as(kind, layouts, false, true)
+    }
+
+    fn start_as(kind: Kind, layouts: &str, seen: bool, plugged: bool) -> io::Result<Self> {
         let home = tempfile::Builder::new().prefix("swictation-desktop").tempdir()?;
         for folder in ["run", "config", "state", "log"] {
             fs::create_dir(home.path().join(folder))?;
@@ -138,6 +148,7 @@ impl Desktop {
             environment: Vec::new(),
             hands: None,
             seen,
+            plugged,
             layouts: layouts.clone(),
             home,
         };
@@ -545,7 +556,8 @@ impl Desktop {
     fn start_wlroots(&mut self, mut compositor: Command) -> io::Result<()> {
         self.bus("DBUS_SESSION_BUS_ADDRESS")?;
         let bus = self.variable("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default().to_owned();
-        compositor.env("DBUS_SESSION_BUS_ADDRESS", bus).env("WLR_BACKENDS", "headless");
+        let backends = if self.plugged { "headless,libinput" } else { "headless" };
+        compositor.env("DBUS_SESSION_BUS_ADDRESS", bus).env("WLR_BACKENDS", backends);
         compositor.env("WLR_RENDERER", "pixman").env("WLR_LIBINPUT_NO_DEVICES", "1");
         self.part(&mut compositor)?;
         // Both take the first free name. wlroots counts from 1 where it is compiled so.

@@ -12,6 +12,7 @@ pub mod copied;
 pub mod desktop;
 pub mod entry;
 pub mod input_method;
+pub mod keyboard;
 pub mod logind;
 pub mod programs;
 pub mod protobuf;

@@ -58,11 +58,46 @@ impl XServer {
         Self::run(None)
     }
 
+    /// Starts one with the keyboards that the kernel has, which get this layout when they are
+    /// plugged in.
+    ///
+    /// # Errors
+    /// As for [`XServer::start`].
+    pub fn start_plugged(layout: &str, variant: &str) -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (config, log) = (folder.path().join("xorg.conf"), folder.path().join("log"));
+        std::fs::write(
+            &config,
+            format!(
+                r#"Section "Device"
+                    Identifier "screen in memory"
+                    Driver "dummy"
+                EndSection
+                Section "InputClass"
+                    Identifier "keyboards"
+                    MatchIsKeyboard "on"
+                    Driver "libinput"
+                    Option "XkbLayout" "{layout}"
+                    Option "XkbVariant" "{variant}"
+                EndSection"#
+            ),
+        )?;
+        let mut xorg = Command::new("/usr/lib/xorg/Xorg");
+        xorg.arg("-config").arg(config).arg("-logfile").arg(log).args(["-novtswitch", "-sharevts"]);
+        Self::ready(xorg)
+    }
+
     fn run(display: Option<&str>) -> io::Result<Self> {
+        let mut xvfb = Command::new("Xvfb");
+        xvfb.args(display).args(["-screen", "0", "1024x768x24"]);
+        Self::ready(xvfb)
+    }
+
+    /// Starts a server and waits until it has a name.
+    fn ready(mut server: Command) -> io::Result<Self> {
         // Without -noreset the server forgets its layout when the last program leaves.
-        let mut process = Command::new("Xvfb")
-            .args(display)
-            .args(["-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp", "-ac", "-noreset"])
+        let mut process = server
+            .args(["-displayfd", "1", "-nolisten", "tcp", "-ac", "-noreset"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

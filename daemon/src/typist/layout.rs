@@ -12,12 +12,18 @@
 use super::clipboard::Chord;
 use std::collections::HashMap;
 use std::fs::File;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt;
 use xkbcommon::xkb;
 use xkbcommon::xkb::keysyms as key;
 
 /// How much the keycodes of xkb are above those of the kernel.
 const OFFSET: u32 = 8;
+
+/// The kernel's numbers for the keys that keyboards have, and for those that some have. Behind
+/// them come keys that no program of X11 hears of, a dollar sign among them.
+const TYPEWRITER: RangeInclusive<u32> = 0..=127;
+const REST: RangeInclusive<u32> = 128..=247;
 
 /// Keys that select a level while they are held, with the other keys that do the same.
 /// Those that select a group are not among them: mutter does not pass them on.
@@ -96,8 +102,8 @@ impl Layout {
         Some(Self::explore(&map, active))
     }
 
-    /// Tries all keys out. Few held keys and low keycodes come first, which is the key a
-    /// person would press.
+    /// Tries all keys out. Those of a typewriter come first, then few held keys and low
+    /// keycodes, which is the key a person would press.
     fn explore(map: &xkb::Keymap, active: Active) -> Self {
         let mut layout = Self { groups: map.num_layouts(), ..Self::default() };
         let plain = state(map, active, &[]);
@@ -109,11 +115,13 @@ impl Layout {
         let mut choices: Vec<u8> = (0..1 << SELECTORS.len()).collect();
         choices.sort_by_key(|choice| choice.count_ones());
         let mut dead = HashMap::new();
-        for choice in choices {
+        let all =
+            [TYPEWRITER, REST].into_iter().flat_map(|keys| choices.iter().map(move |c| (keys.clone(), c)));
+        for (keys, choice) in all {
             let chosen = (0..SELECTORS.len()).filter(|n| choice >> n & 1 == 1).map(|n| selectors[n]);
             let Some(hold) = chosen.collect::<Option<Vec<u32>>>() else { continue };
             let state = state(map, active, &hold);
-            for keycode in keycodes(map) {
+            for keycode in keycodes(map).filter(|keycode| keys.contains(&(keycode.raw() - OFFSET))) {
                 let stroke = || Stroke { key: keycode.raw() - OFFSET, hold: hold.clone() };
                 if let Some(character) = character(&state, keycode) {
                     layout.characters.entry(character).or_insert_with(|| vec![stroke()]);
@@ -163,7 +171,8 @@ impl Layout {
 }
 
 fn keycodes(map: &xkb::Keymap) -> impl Iterator<Item = xkb::Keycode> {
-    (map.min_keycode().raw().max(OFFSET)..=map.max_keycode().raw()).map(xkb::Keycode::new)
+    let last = map.max_keycode().raw().min(REST.end() + OFFSET);
+    (map.min_keycode().raw().max(OFFSET)..=last).map(xkb::Keycode::new)
 }
 
 /// The keyboard with some of the kernel's keys held.

@@ -14,7 +14,7 @@ pub(super) const PATH: &str = "/dev/uinput";
 const NAME: &[u8] = b"Swictation";
 
 /// The keys of keyboards, which X11 and xkb have numbers for; buttons come behind them.
-const KEYS: std::ops::RangeInclusive<u16> = 1..=247;
+pub(super) const KEYS: std::ops::RangeInclusive<u16> = 1..=247;
 
 /// What an event is about: that all is said up to here, and a key.
 const EV_SYN: u16 = 0;

@@ -4,23 +4,21 @@
 use super::super::layout::{self, Active};
 use super::super::{locks, x11};
 use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use wayland_client::globals::{GlobalListContents, registry_queue_init};
 use wayland_client::protocol::wl_keyboard::{self, KeymapFormat, WlKeyboard};
 use wayland_client::protocol::wl_registry::{self, WlRegistry};
 use wayland_client::protocol::wl_seat::{self, Capability, WlSeat};
 use wayland_client::{Connection, Dispatch, QueueHandle, WEnum};
-use x11rb::connection::{Connection as _, RequestConnection};
+use x11rb::connection::RequestConnection;
 use x11rb::protocol::xkb::{self, ConnectionExt as _};
-use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _};
+use x11rb::protocol::xproto::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 use xkbcommon::xkb as common;
 
 /// Where the system has its layout, for text consoles and for desktops that have none.
 const SYSTEM: &str = "/etc/default/keyboard";
-
-/// Where an X server says which layouts its map was made of.
-const NAMES: &[u8] = b"_XKB_RULES_NAMES";
 
 /// What a map is made of, by the names that xkb has for it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,8 +35,7 @@ struct Names {
 /// # Errors
 /// Why it is not known, for a person.
 pub(super) fn read() -> Result<(String, Active), String> {
-    let lamp = if locks::caps_lock(Path::new(locks::LAMPS)) { Active::CAPS_LOCK } else { 0 };
-    let active = Active { locked: lamp, group: 0 };
+    let active = lamp();
     if let Some(map) = Connection::connect_to_env().ok().and_then(|connection| wayland(&connection)) {
         return Ok((map, active));
     }
@@ -55,7 +52,21 @@ pub(super) fn read() -> Result<(String, Active), String> {
     Ok((map, active))
 }
 
-/// The map that a compositor gives to keyboards.
+/// What is active where only a lamp tells.
+fn lamp() -> Active {
+    let locked = if locks::caps_lock(Path::new(locks::LAMPS)) { Active::CAPS_LOCK } else { 0 };
+    Active { locked, group: 0 }
+}
+
+/// As [`read`], for the compositor at this socket.
+pub(super) fn at_socket(socket: &Path) -> Result<(String, Active), String> {
+    let stream = UnixStream::connect(socket).map_err(|e| format!("{}: {e}", socket.display()))?;
+    let connection = Connection::from_socket(stream).map_err(|e| format!("{}: {e}", socket.display()))?;
+    let map = wayland(&connection).ok_or_else(|| format!("{} tells no layout", socket.display()))?;
+    Ok((map, lamp()))
+}
+
+/// The map of the keyboard of a compositor that was used last.
 pub(super) fn wayland(connection: &Connection) -> Option<String> {
     let (globals, mut queue) = registry_queue_init::<Told>(connection).ok()?;
     let hand = queue.handle();
@@ -70,24 +81,54 @@ pub(super) fn wayland(connection: &Connection) -> Option<String> {
     told.map
 }
 
-/// The map of an X server, as far as it was made of layouts with names, and what is active.
+/// The map of the keyboard of an X server that was used last, as far as it was made of parts
+/// with names, and what is active.
 pub(super) fn x11(display: &str) -> Option<(String, Active)> {
-    let (connection, screen) = RustConnection::connect(Some(display)).ok()?;
+    let (connection, _) = RustConnection::connect(Some(display)).ok()?;
     connection.extension_information(xkb::X11_EXTENSION_NAME).ok()??;
     connection.xkb_use_extension(1, 0).ok()?.reply().ok()?;
-    let root = connection.setup().roots.get(screen)?.root;
-    let name = connection.intern_atom(false, NAMES).ok()?.reply().ok()?.atom;
-    let names = connection.get_property(false, root, name, AtomEnum::STRING, 0, 1024).ok()?.reply().ok()?;
-    let state = connection.xkb_get_state(xkb::ID::USE_CORE_KBD.into()).ok()?.reply().ok()?;
+    let keyboard = xkb::ID::USE_CORE_KBD.into();
+    let parts = [
+        xkb::NameDetail::KEYCODES,
+        xkb::NameDetail::TYPES,
+        xkb::NameDetail::COMPAT,
+        xkb::NameDetail::SYMBOLS,
+    ];
+    let asked = parts.into_iter().fold(xkb::NameDetail::default(), |all, part| all | part);
+    let named = connection.xkb_get_names(keyboard, asked).ok()?.reply().ok()?.value_list;
+    let name = |atom: Option<u32>| {
+        let name = connection.get_atom_name(atom?).ok()?.reply().ok()?.name;
+        String::from_utf8(name).ok()
+    };
+    let map = of_parts(
+        &name(named.keycodes_name)?,
+        &name(named.types_name)?,
+        &name(named.compat_name)?,
+        &name(named.symbols_name)?,
+    )?;
+    let state = connection.xkb_get_state(keyboard).ok()?.reply().ok()?;
     let active = Active { locked: u16::from(state.locked_mods).into(), group: u8::from(state.group).into() };
-    Some((of_server(&names.value)?.map()?, active))
+    Some((map, active))
 }
 
-/// What an X server says, each name with a zero behind it.
-fn of_server(value: &[u8]) -> Option<Names> {
-    let mut names = value.split(|byte| *byte == 0).map(|name| String::from_utf8_lossy(name).into_owned());
-    let mut next = || names.next();
-    Some(Names { rules: next()?, model: next()?, layouts: next()?, variants: next()?, options: next()? })
+/// The map that is made of these parts; none where one is not installed.
+fn of_parts(keycodes: &str, types: &str, compat: &str, symbols: &str) -> Option<String> {
+    // A name with a quotation mark would say more than a name.
+    if [keycodes, types, compat, symbols].iter().any(|name| name.contains(['"', '\\'])) {
+        return None;
+    }
+    let text = format!(
+        "xkb_keymap {{ xkb_keycodes {{ include \"{keycodes}\" }}; xkb_types {{ include \"{types}\" }}; \
+         xkb_compat {{ include \"{compat}\" }}; xkb_symbols {{ include \"{symbols}\" }}; }};"
+    );
+    let (format, flags) = (common::KEYMAP_FORMAT_TEXT_V1, common::KEYMAP_COMPILE_NO_FLAGS);
+    Some(common::Keymap::new_from_string(&context(), text, format, flags)?.get_as_string(format))
+}
+
+fn context() -> common::Context {
+    let mut context = common::Context::new(common::CONTEXT_NO_FLAGS);
+    context.set_log_level(common::LogLevel::Critical);
+    context
 }
 
 /// What the text of [`SYSTEM`] says; what is missing there is xkb's to choose.
@@ -108,11 +149,10 @@ fn system(text: &str) -> Names {
 impl Names {
     /// The map in the text form of xkb; none where a name is not installed.
     fn map(&self) -> Option<String> {
-        let mut context = common::Context::new(common::CONTEXT_NO_FLAGS);
-        context.set_log_level(common::LogLevel::Critical);
         let (options, flags) = (Some(self.options.clone()), common::KEYMAP_COMPILE_NO_FLAGS);
         let Self { rules, model, layouts, variants, .. } = self;
-        let map = common::Keymap::new_from_names(&context, rules, model, layouts, variants, options, flags)?;
+        let map =
+            common::Keymap::new_from_names(&context(), rules, model, layouts, variants, options, flags)?;
         Some(map.get_as_string(common::KEYMAP_FORMAT_TEXT_V1))
     }
 }
@@ -179,10 +219,8 @@ mod tests {
     }
 
     #[test]
-    fn a_server_names_its_layouts_one_behind_the_other() {
-        let names = of_server(b"evdev\0pc105\0us,ru\0,\0grp:alt_shift_toggle\0").unwrap();
-        assert_eq!((names.rules.as_str(), names.layouts.as_str()), ("evdev", "us,ru"));
-        assert_eq!(names.options, "grp:alt_shift_toggle");
-        assert_eq!(of_server(b"evdev\0pc105"), None);
+    fn what_is_no_name_of_a_part_makes_no_map() {
+        assert_eq!(of_parts("evdev", "complete", "complete", "pc+nosuchlayout"), None);
+        assert_eq!(of_parts("evdev", "complete", "complete", "pc\" }; xkb_symbols { \""), None);
     }
 }
