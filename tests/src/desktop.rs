@@ -6,6 +6,7 @@
 //! its own, and the layouts that it was asked for.
 
 mod hands;
+mod input_method;
 mod picture;
 mod question;
 mod xwayland;
@@ -54,6 +55,18 @@ pub enum Kind {
     Labwc,
 }
 
+/// What a desktop may have that most tests do without.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extra {
+    Nothing,
+    /// A person could see it.
+    Screen,
+    /// The keyboards that the kernel has.
+    Keyboards,
+    /// An input method.
+    InputMethod,
+}
+
 /// A running desktop; its processes end with it.
 pub struct Desktop {
     /// Which it is.
@@ -63,10 +76,7 @@ pub struct Desktop {
     /// What programs of this desktop find in their environment.
     environment: Vec<(&'static str, String)>,
     hands: Option<Hands>,
-    /// A person could see it.
-    seen: bool,
-    /// It has the keyboards that the kernel has.
-    plugged: bool,
+    extra: Extra,
     layouts: Layouts,
     home: TempDir,
 }
@@ -117,7 +127,7 @@ impl Desktop {
     /// # Errors
     /// A program's failure to start, with what to look at.
     pub fn start(kind: Kind, layouts: &str) -> io::Result<Self> {
-        Self::start_as(kind, layouts, false, false)
+        Self::start_with(kind, layouts, Extra::Nothing)
     }
 
     /// As [`Desktop::start`], where [`Desktop::picture`] sees it.
@@ -125,7 +135,7 @@ impl Desktop {
     /// # Errors
     /// As for [`Desktop::start`].
     pub fn start_seen(kind: Kind, layouts: &str) -> io::Result<Self> {
-        Self::start_as(kind, layouts, true, false)
+        Self::start_with(kind, layouts, Extra::Screen)
     }
 
     /// As [`Desktop::start`], with the keyboards of the kernel.
@@ -133,10 +143,10 @@ impl Desktop {
     /// # Errors
     /// As for [`Desktop::start`].
     pub fn start_plugged(kind: Kind, layouts: &str) -> io::Result<Self> {
-        Self::start_as(kind, layouts, false, true)
+        Self::start_with(kind, layouts, Extra::Keyboards)
     }
 
-    fn start_as(kind: Kind, layouts: &str, seen: bool, plugged: bool) -> io::Result<Self> {
+    fn start_with(kind: Kind, layouts: &str, extra: Extra) -> io::Result<Self> {
         let home = tempfile::Builder::new().prefix("swictation-desktop").tempdir()?;
         for folder in ["run", "config", "state", "log"] {
             fs::create_dir(home.path().join(folder))?;
@@ -147,8 +157,7 @@ impl Desktop {
             processes: Vec::new(),
             environment: Vec::new(),
             hands: None,
-            seen,
-            plugged,
+            extra,
             layouts: layouts.clone(),
             home,
         };
@@ -157,6 +166,7 @@ impl Desktop {
         desktop.set("XDG_STATE_HOME", &desktop.path("state"));
         desktop.set("XDG_RUNTIME_DIR", &desktop.path("run"));
         desktop.set("XDG_SESSION_TYPE", "wayland");
+        desktop.profile()?;
         match kind {
             Kind::Gnome => desktop.start_gnome(&layouts)?,
             Kind::Kde => desktop.start_kde(&layouts)?,
@@ -452,7 +462,7 @@ impl Desktop {
                 "[org/gnome/desktop/input-sources]\nsources={}\n\
                  [org/gnome/desktop/interface]\nenable-animations=false\n\
                  [org/gnome/desktop/session]\nidle-delay=uint32 0\n",
-                layouts.sources()
+                self.with_method(layouts.sources())
             ),
         )?;
         // The shell does not live without logind.
@@ -466,6 +476,7 @@ impl Desktop {
         let mut shell = self.command("gnome-shell");
         shell.args(["--headless", "--wayland", "--unsafe-mode"]);
         shell.args(["--virtual-monitor", "1024x768", "--wayland-display", DISPLAY]);
+        shell.env("PATH", self.path_of_programs());
         self.part(&mut shell)?;
         self.displayed()?;
         // It begins with a view of all windows, which takes what is typed.
@@ -505,10 +516,11 @@ impl Desktop {
             &format!("[Layout]\nUse=true\nLayoutList={names}\nVariantList={variants}\n"),
         )?;
         // What a test opens has the focus, although nobody has clicked.
-        self.write("config/kwinrc", "[Windows]\nFocusStealingPreventionLevel=0\n")?;
+        let method = self.of_kwin();
+        self.write("config/kwinrc", &format!("[Windows]\nFocusStealingPreventionLevel=0\n{method}"))?;
         self.bus("DBUS_SESSION_BUS_ADDRESS")?;
         let mut kwin = self.command("kwin_wayland");
-        if self.seen {
+        if self.extra == Extra::Screen {
             kwin.arg("--wayland-display").arg(self.screen()?);
         } else {
             kwin.arg("--virtual");
@@ -556,7 +568,7 @@ impl Desktop {
     fn start_wlroots(&mut self, mut compositor: Command) -> io::Result<()> {
         self.bus("DBUS_SESSION_BUS_ADDRESS")?;
         let bus = self.variable("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default().to_owned();
-        let backends = if self.plugged { "headless,libinput" } else { "headless" };
+        let backends = if self.extra == Extra::Keyboards { "headless,libinput" } else { "headless" };
         compositor.env("DBUS_SESSION_BUS_ADDRESS", bus).env("WLR_BACKENDS", backends);
         compositor.env("WLR_RENDERER", "pixman").env("WLR_LIBINPUT_NO_DEVICES", "1");
         self.part(&mut compositor)?;

@@ -13,8 +13,11 @@ use std::time::{Duration, Instant};
 /// How long it may take to do as it is told.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What IBus calls it.
+pub(crate) const UNIKEY: &str = "Unikey";
+
 /// A keyboard, and Vietnamese in the manner called Telex.
-const PROFILE: &str = "[Groups/0]\nName=Default\nDefault Layout=us\nDefaultIM=unikey\n\n\
+pub(crate) const PROFILE: &str = "[Groups/0]\nName=Default\nDefault Layout=us\nDefaultIM=unikey\n\n\
                        [Groups/0/Items/0]\nName=keyboard-us\n\n[Groups/0/Items/1]\nName=unikey\n\n\
                        [GroupOrder]\n0=Default\n";
 
@@ -89,7 +92,7 @@ impl InputMethod {
     /// That it does not.
     pub fn compose(&self, composes: bool) -> io::Result<()> {
         let (set, asked, expected): (&[&str], &[&str], _) = match (self.framework, composes) {
-            (Framework::Ibus, true) => (&["ibus", "engine", "Unikey"], &["ibus", "engine"], "Unikey"),
+            (Framework::Ibus, true) => (&["ibus", "engine", UNIKEY], &["ibus", "engine"], UNIKEY),
             (Framework::Ibus, false) => {
                 (&["ibus", "engine", "xkb:us::eng"], &["ibus", "engine"], "xkb:us::eng")
             }

@@ -1,9 +1,9 @@
 //! Where text must not go, and what must not go there: decided before each edit, the same
 //! for every typist.
 
-use super::Typist;
 use super::focus::{Focus, Focused};
 use super::origin::{Origin, UNTOLD};
+use super::{Keys, Typist};
 use std::sync::Arc;
 use swictation_core::config::Config;
 
@@ -98,9 +98,9 @@ impl Guard {
         origin.take_back(focus, typist, since(origin.edit), characters)
     }
 
-    /// The input method that may compose what is typed now, by its name.
-    pub(super) fn composing(&self) -> Option<String> {
-        self.focus.as_ref()?.composing()
+    /// What becomes of keys now.
+    pub(super) fn keys(&self) -> Keys {
+        self.focus.as_ref().map_or(Keys::Direct, |focus| focus.keys())
     }
 
     /// What is known of the focus now.

@@ -2,7 +2,7 @@
 //! pressed, that somebody wants the clipboard, that it is over. It sleeps until the desktop
 //! or the typist has something.
 
-use super::{Typist, TypistError};
+use super::{Keys, Typist, TypistError};
 use crate::control::dbus::runtime;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
@@ -32,7 +32,7 @@ pub(super) trait Listen {
     /// See [`Typist::watch`].
     fn watch(&mut self, keep: bool);
 
-    /// See [`Typist::composed`]; what listens can paste.
+    /// Keys are not to be relied on, or with `false` they are again; what listens can paste.
     fn composed(&mut self, composed: bool) {
         let _ = composed;
     }
@@ -132,8 +132,8 @@ impl Typist for Listener {
         self.order(Order::Watch(keep));
     }
 
-    fn composed(&mut self, composed: bool) -> bool {
-        self.order(Order::Composed(composed));
+    fn keys(&mut self, keys: &Keys) -> bool {
+        self.order(Order::Composed(*keys != Keys::Direct));
         true
     }
 

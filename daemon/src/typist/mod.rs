@@ -25,6 +25,18 @@ pub mod x11;
 
 use swictation_core::Edit;
 
+/// What becomes of keys on their way to the window that has the focus.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// It gets them as they are pressed.
+    #[default]
+    Direct,
+    /// An input method passes them on: on Wayland with what is held or on their map by then.
+    Late,
+    /// An input method, the name of which this is, may make something else of them.
+    Composed(String),
+}
+
 /// Something that can change the text at the caret of the focused window.
 pub trait Typist: Send {
     /// The name in the configuration and in `status`.
@@ -45,10 +57,9 @@ pub trait Typist: Send {
     fn class(&mut self) -> Option<String> {
         None
     }
-    /// Whether text arrives as it is although, from here on, an input method composes what is
-    /// typed with keys, or with `false` does not any more.
-    fn composed(&mut self, composed: bool) -> bool {
-        !composed
+    /// Whether text arrives as it is although, from here on, this becomes of keys.
+    fn keys(&mut self, keys: &Keys) -> bool {
+        !matches!(keys, Keys::Composed(_))
     }
     /// Takes in what has piled up; called every few seconds while it watches.
     fn tend(&mut self) {}

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // A desktop that cannot be set up fails its test there and then.
 
 mod clipboard;
+mod composed;
 mod consent;
 mod desk;
 mod picture;

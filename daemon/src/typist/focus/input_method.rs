@@ -2,10 +2,13 @@
 //! them: an input method of IBus or of Fcitx 5.
 //!
 //! Which one is active, both tell when they are asked. Those that only stand for a layout of
-//! the keyboard leave text as it was typed; of any other that is not known, as many have a
-//! state of their own in which they do nothing.
+//! the keyboard pass keys on; of any other that is not known, as many have a state of their own
+//! in which they do nothing. KWin sends keys through the one that it has and modifiers past it,
+//! so that a fast key has lost its Shift when it comes back; wlroots has a keyboard's next map
+//! overtake it. The IBus of GNOME does neither.
 
-use super::connect;
+use super::{KWIN, connect};
+use crate::typist::Keys;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use zbus::export::serde::Serialize;
@@ -20,6 +23,9 @@ const CONTROLLER: &str = "org.fcitx.Fcitx.Controller1";
 const IBUS: &str = "org.freedesktop.IBus";
 const IBUS_OBJECT: &str = "/org/freedesktop/IBus";
 const ADDRESS: &str = "IBUS_ADDRESS=";
+
+const KWIN_OBJECT: &str = "/VirtualKeyboard";
+const KWIN_KEYBOARD: &str = "org.kde.kwin.VirtualKeyboard";
 
 const BUS: &str = "org.freedesktop.DBus";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
@@ -42,21 +48,36 @@ impl InputMethods {
         Some(Self { session, addresses, ibus: None })
     }
 
-    /// The name of the input method that may compose what is typed now.
-    pub(super) async fn composing(&mut self) -> Option<String> {
-        let active = match self.fcitx().await {
-            Some(name) => name,
-            None => self.ibus().await?,
-        };
-        composes(&active).then_some(active)
+    /// What becomes of keys now.
+    pub(super) async fn keys(&mut self) -> Keys {
+        match self.fcitx().await {
+            Some(name) if composes(&name) => return Keys::Composed(name),
+            Some(_) => return Keys::Late,
+            None => {}
+        }
+        match self.ibus().await {
+            Some(name) if composes(&name) => Keys::Composed(name),
+            _ if self.kwin().await == Some(true) => Keys::Late,
+            _ => Keys::Direct,
+        }
+    }
+
+    /// Whether KWin has an input method.
+    async fn kwin(&self) -> Option<bool> {
+        self.has(KWIN).await?;
+        let available = (KWIN_KEYBOARD, "available");
+        let told = call(&self.session, KWIN, KWIN_OBJECT, PROPERTIES, "Get", &available).await?;
+        told.body().deserialize::<OwnedVariant>().ok()?.downcast_ref().ok()
+    }
+
+    /// That somebody has this name now; asking for more would start some.
+    async fn has(&self, name: &str) -> Option<()> {
+        let told = call(&self.session, BUS, "/org/freedesktop/DBus", BUS, "NameHasOwner", &name).await?;
+        told.body().deserialize::<bool>().ok()?.then_some(())
     }
 
     async fn fcitx(&self) -> Option<String> {
-        // Asking it for anything would start it.
-        let is_there = call(&self.session, BUS, "/org/freedesktop/DBus", BUS, "NameHasOwner", &FCITX).await?;
-        if !is_there.body().deserialize::<bool>().ok()? {
-            return None;
-        }
+        self.has(FCITX).await?;
         let told = call(&self.session, FCITX, FCITX_OBJECT, CONTROLLER, "CurrentInputMethod", &()).await?;
         told.body().deserialize().ok()
     }

@@ -11,6 +11,7 @@ mod accessible;
 mod input_method;
 mod kwin;
 
+use super::Keys;
 use super::crowding::crowding;
 use crate::control::dbus::{self, listen_for, runtime};
 use accessible::Accessible;
@@ -70,8 +71,8 @@ pub(super) struct Caret {
 enum Question {
     /// For the text before the caret, from a place on or, with none, for the caret alone.
     Caret(Option<i32>, std::sync::mpsc::Sender<Option<Caret>>),
-    /// For the input method that may compose what is typed.
-    Composing(std::sync::mpsc::Sender<Option<String>>),
+    /// For what becomes of keys.
+    Keys(std::sync::mpsc::Sender<Keys>),
     /// For what nobody has told of; it is known when the other end is gone.
     Rest(std::sync::mpsc::Sender<()>),
 }
@@ -80,7 +81,7 @@ enum Question {
 pub struct Focus {
     known: Arc<Mutex<Focused>>,
     /// The answer that came last, for when none comes in time.
-    composing: Mutex<Option<String>>,
+    keys: Mutex<Keys>,
     questions: Option<UnboundedSender<Question>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -104,7 +105,7 @@ impl Focus {
         })?;
         // Where nothing is known in time, nothing is known yet.
         let _ = told.recv_timeout(FIRST);
-        Ok(Self { known, composing: Mutex::default(), questions: Some(questions), thread: Some(thread) })
+        Ok(Self { known, keys: Mutex::default(), questions: Some(questions), thread: Some(thread) })
     }
 
     /// What is known now.
@@ -120,14 +121,14 @@ impl Focus {
         answer.recv_timeout(TOLD.mul_f64(crowding())).ok().flatten()
     }
 
-    /// The input method that may compose what is typed now, by its name.
-    pub(super) fn composing(&self) -> Option<String> {
+    /// What becomes of keys now.
+    pub(super) fn keys(&self) -> Keys {
         let (reply, answer) = std::sync::mpsc::channel();
-        let mut last = self.composing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.questions.as_ref()?.send(Question::Composing(reply)).is_ok()
-            && let Ok(composing) = answer.recv_timeout(TOLD.mul_f64(crowding()))
+        let mut last = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.questions.as_ref().is_some_and(|asked| asked.send(Question::Keys(reply)).is_ok())
+            && let Ok(keys) = answer.recv_timeout(TOLD.mul_f64(crowding()))
         {
-            *last = composing;
+            *last = keys;
         }
         last.clone()
     }
@@ -190,12 +191,12 @@ async fn follow(
                 };
                 drop(reply.send(caret));
             }
-            (Told::Question(Question::Composing(reply)), ..) => {
-                let composing = match &mut methods {
-                    Some(methods) => methods.composing().await,
-                    None => None,
+            (Told::Question(Question::Keys(reply)), ..) => {
+                let keys = match &mut methods {
+                    Some(methods) => methods.keys().await,
+                    None => Keys::Direct,
                 };
-                drop(reply.send(composing));
+                drop(reply.send(keys));
             }
             (Told::Question(Question::Rest(reply)), _, accessible) => {
                 match accessible {

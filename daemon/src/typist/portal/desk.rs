@@ -6,7 +6,7 @@ use super::session::Session;
 use crate::control::dbus::next;
 use crate::typist::TypistError;
 use crate::typist::clipboard::{Chord, Clipboard, Control, Selection, Told, X11};
-use crate::typist::layout::{self, Active, Stroke};
+use crate::typist::layout::{self, Active, Layout, Stroke};
 use crate::typist::locks;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -164,7 +164,7 @@ impl Desk {
         composed: bool,
         typed: &mut usize,
     ) -> Result<(), Halt> {
-        let typable = |c: char| !composed || c == '\n';
+        let way = Way { composed, pastes: self.clipboard.is_some() };
         if let Some(modifiers) = &mut self.modifiers {
             modifiers.look().await.map_err(Halt::Gone)?;
         }
@@ -173,9 +173,8 @@ impl Desk {
             self.group = self.session.group().await.unwrap_or_default();
             self.come_in().await?;
         }
-        if self.clipboard.is_none()
-            && let Some(lacking) =
-                text.iter().find(|c| !typable(**c) || self.keyboard.layout().strokes(**c).is_none())
+        if !way.pastes
+            && let Some(lacking) = text.iter().find(|c| way.strokes(self.keyboard.layout(), **c).is_none())
         {
             if composed {
                 return Err(Halt::Nowhere(COMPOSED.into()));
@@ -195,10 +194,10 @@ impl Desk {
         while *typed < text.len() {
             let (rest, layout) = (&text[*typed..], self.keyboard.layout());
             let strokes: Vec<&[Stroke]> =
-                rest.iter().take(STRIDE).map_while(|c| layout.strokes(*c).filter(|_| typable(*c))).collect();
+                rest.iter().take(STRIDE).map_while(|c| way.strokes(layout, *c)).collect();
             let (count, strokes) = (strokes.len(), strokes.concat());
             if count == 0 {
-                let count = span(rest, |c| typable(c) && layout.strokes(c).is_some());
+                let count = span(rest, |c| way.strokes(layout, c).is_some());
                 self.paste(&rest[..count], composed).await?;
                 *typed += count;
             } else {
@@ -283,6 +282,25 @@ impl Desk {
             return Err(Halt::Nowhere(MODIFIER.into()));
         }
         Ok(())
+    }
+}
+
+/// What keys are good for in a window.
+#[derive(Clone, Copy)]
+struct Way {
+    /// An input method composes what is typed.
+    composed: bool,
+    /// What is not typed can be pasted.
+    pastes: bool,
+}
+
+impl Way {
+    /// How a character is typed, if it is. What dead keys combine to comes from IBus where that
+    /// runs, and later than the letters behind it, so it is pasted rather than typed.
+    fn strokes(self, layout: &Layout, character: char) -> Option<&[Stroke]> {
+        let strokes = layout.strokes(character)?;
+        let typed = if self.composed { character == '\n' } else { !self.pastes || strokes.len() == 1 };
+        typed.then_some(strokes)
     }
 }
 

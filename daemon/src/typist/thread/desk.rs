@@ -12,7 +12,7 @@ use super::{Order, Report};
 use crate::typist::focus::Focus;
 use crate::typist::guard::Guard;
 use crate::typist::ledger::Ledger;
-use crate::typist::{ELSEWHERE, Typist, TypistError};
+use crate::typist::{ELSEWHERE, Keys, Typist, TypistError};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -33,7 +33,9 @@ pub(super) struct Desk<O, R> {
     /// The one mechanism that is active.
     typist: Option<Box<dyn Typist>>,
     open: O,
-    /// Those that an input method makes useless, as long as one composes.
+    /// What became of keys the last time.
+    keys: Keys,
+    /// Those whose text would not arrive as it is because of that.
     composed: Vec<&'static str>,
     reports: R,
     ledger: Ledger,
@@ -56,6 +58,7 @@ where
         Self {
             typist: None,
             open,
+            keys: Keys::Direct,
             composed: Vec::new(),
             reports,
             ledger: Ledger::default(),
@@ -192,37 +195,49 @@ where
         }
     }
 
-    /// The typist, opened if there is none; while an input method composes what is typed,
-    /// one that can do without keys.
+    /// The typist, opened if there is none; while an input method takes the keys, one that can
+    /// do without.
     fn opened(&mut self, failed: &[&'static str]) -> Result<&mut Box<dyn Typist>, TypistError> {
-        let composing = self.guard.composing();
-        if composing.is_none() && !self.composed.is_empty() {
+        let keys = self.guard.keys();
+        if self.keys != keys && !self.composed.is_empty() {
             self.composed.clear();
             self.leave();
         }
+        self.keys = keys;
         loop {
             let mut typist = match self.typist.take() {
                 Some(typist) => typist,
-                None => {
-                    let mut typist =
-                        (self.open)(&[failed, &self.composed].concat()).map_err(|e| match &composing {
-                            Some(method) if !self.composed.is_empty() => TypistError::Unavailable(format!(
+                None => match (self.open)(&[failed, &self.composed].concat()) {
+                    Ok(typist) => self.ready(typist),
+                    Err(e) if self.composed.is_empty() => return Err(e),
+                    Err(e) => match &self.keys {
+                        Keys::Composed(method) => {
+                            return Err(TypistError::Unavailable(format!(
                                 "the input method {method} composes what is typed, switch it off; {e}"
-                            )),
-                            _ => e,
-                        })?;
-                    if self.ledger.is_open() {
-                        typist.watch(self.keep);
-                    }
-                    typist
-                }
+                            )));
+                        }
+                        // It mostly does arrive.
+                        Keys::Late | Keys::Direct => {
+                            let typist = (self.open)(failed)?;
+                            self.ready(typist)
+                        }
+                    },
+                },
             };
-            if typist.composed(composing.is_some()) {
+            if typist.keys(&self.keys) || self.composed.contains(&typist.name()) {
                 return Ok(self.typist.insert(typist));
             }
             self.composed.push(typist.name());
             self.leave();
         }
+    }
+
+    /// A typist that was opened just now.
+    fn ready(&self, mut typist: Box<dyn Typist>) -> Box<dyn Typist> {
+        if self.ledger.is_open() {
+            typist.watch(self.keep);
+        }
+        typist
     }
 
     /// Another typist goes on.

@@ -14,7 +14,7 @@ mod seen;
 
 use super::clipboard::Chord;
 use super::paste::Keyboard;
-use super::{ELSEWHERE, Typist, TypistError};
+use super::{ELSEWHERE, Keys, Typist, TypistError};
 use keymap::{BACKSPACE, Keymap, Press};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -275,6 +275,10 @@ impl Wayland {
 impl Typist for Wayland {
     fn name(&self) -> &'static str {
         "wayland"
+    }
+
+    fn keys(&mut self, keys: &Keys) -> bool {
+        *keys == Keys::Direct
     }
 
     fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
