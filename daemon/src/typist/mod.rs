@@ -31,7 +31,7 @@ pub enum Keys {
     /// It gets them as they are pressed.
     #[default]
     Direct,
-    /// An input method passes them on: on Wayland with what is held or on their map by then.
+    /// An input method passes them on; on Wayland they may mean something else by then.
     Late,
     /// An input method, the name of which this is, may make something else of them.
     Composed(String),

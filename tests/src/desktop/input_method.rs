@@ -31,9 +31,9 @@ impl Desktop {
         let deadline = Instant::now() + START;
         let expected = match (self.kind, composes) {
             (Kind::Gnome, true) => UNIKEY,
-            (Kind::Gnome, false) => "xkb:us::eng",
+            (Kind::Gnome, false) => "xkb:",
             (_, true) => "unikey",
-            (_, false) => "keyboard-us",
+            (_, false) => "keyboard-",
         };
         loop {
             let told = if self.kind == Kind::Gnome {
@@ -44,7 +44,7 @@ impl Desktop {
                 self.run("fcitx5-remote", &[if composes { "-o" } else { "-c" }])
                     .and_then(|_| self.run("fcitx5-remote", &["-n"]))
             };
-            if told.as_ref().is_ok_and(|told| told.trim() == expected) {
+            if told.as_ref().is_ok_and(|told| told.starts_with(expected)) {
                 return Ok(());
             }
             if Instant::now() > deadline {

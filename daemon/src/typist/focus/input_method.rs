@@ -7,10 +7,11 @@
 //! so that a fast key has lost its Shift when it comes back; wlroots has a keyboard's next map
 //! overtake it. The IBus of GNOME does neither.
 
-use super::{KWIN, connect};
+use super::KWIN;
+use crate::control::dbus;
 use crate::typist::Keys;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use zbus::export::serde::Serialize;
 use zbus::zvariant::{DynamicType, OwnedVariant, Variant};
 use zbus::{Connection, Message};
@@ -30,6 +31,10 @@ const KWIN_KEYBOARD: &str = "org.kde.kwin.VirtualKeyboard";
 const BUS: &str = "org.freedesktop.DBus";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
+/// How long they may take to answer, and text with them: one that does not know yet makes other
+/// text of it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+
 /// How the names of those begin that stand for a layout.
 const LAYOUTS: [&str; 2] = ["keyboard-", "xkb:"];
 
@@ -44,16 +49,17 @@ pub(super) struct InputMethods {
 impl InputMethods {
     /// Looks for them on this bus, or on the session's, and in this folder.
     pub(super) async fn find(bus: Option<&str>, addresses: PathBuf) -> Option<Self> {
-        let session = connect(bus).await.ok()?;
+        let session = dbus::bus(bus).method_timeout(PATIENCE).build().await.ok()?;
         Some(Self { session, addresses, ibus: None })
     }
 
     /// What becomes of keys now.
     pub(super) async fn keys(&mut self) -> Keys {
-        match self.fcitx().await {
-            Some(name) if composes(&name) => return Keys::Composed(name),
-            Some(_) => return Keys::Late,
-            None => {}
+        if self.has(FCITX).await.is_some() {
+            return match self.fcitx().await {
+                Some(name) if composes(&name) => Keys::Composed(name),
+                _ => Keys::Late,
+            };
         }
         match self.ibus().await {
             Some(name) if composes(&name) => Keys::Composed(name),
@@ -77,7 +83,6 @@ impl InputMethods {
     }
 
     async fn fcitx(&self) -> Option<String> {
-        self.has(FCITX).await?;
         let told = call(&self.session, FCITX, FCITX_OBJECT, CONTROLLER, "CurrentInputMethod", &()).await?;
         told.body().deserialize().ok()
     }
@@ -85,7 +90,7 @@ impl InputMethods {
     async fn ibus(&mut self) -> Option<String> {
         if self.ibus.is_none() {
             for address in addresses(&self.addresses) {
-                if let Ok(connection) = connect(Some(&address)).await {
+                if let Ok(connection) = dbus::bus(Some(&address)).method_timeout(PATIENCE).build().await {
                     self.ibus = Some(connection);
                     break;
                 }

@@ -126,7 +126,7 @@ impl Focus {
         let (reply, answer) = std::sync::mpsc::channel();
         let mut last = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if self.questions.as_ref().is_some_and(|asked| asked.send(Question::Keys(reply)).is_ok())
-            && let Ok(keys) = answer.recv_timeout(TOLD.mul_f64(crowding()))
+            && let Ok(keys) = answer.recv_timeout(input_method::PATIENCE)
         {
             *last = keys;
         }
