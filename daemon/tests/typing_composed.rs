@@ -137,3 +137,20 @@ fn text_that_only_keys_could_type_waits_until_the_input_method_is_off() {
         assert_eq!(window.text().unwrap(), SPELT, "{:?}", desk.framework);
     }
 }
+
+#[test]
+fn a_word_arrives_at_once_although_an_input_method_is_asked_before() {
+    for desk in Desk::each() {
+        let window = desk.window(false);
+        for (what, focus) in [("unasked", None), ("asked", desk.focus())] {
+            let (thread, reports) = desk.typist(focus, true);
+            swictation_tests::measure(&format!("a word, {:?} {what}", desk.framework), 60, || {
+                thread.send(1, insert("streaming "));
+                assert_eq!(reports.recv_timeout(PATIENCE).unwrap().result, Ok(()));
+            });
+        }
+        let (thread, _reports) = desk.typist(None, true);
+        thread.send(1, insert("\n"));
+        assert_eq!(window.text().unwrap(), "streaming ".repeat(120), "{:?}", desk.framework);
+    }
+}

@@ -50,7 +50,7 @@ make_tree() {
 # along. A pattern is what bash has for files, with a space between two.
 unpack() {
     # shellcheck disable=SC2016 # the inner shell's variables
-    inside bash -ec 'shopt -s extglob globstar; cd /tmp; pattern=$1; shift
+    inside bash -ec 'shopt -s failglob; cd /tmp; pattern=$1; shift
         apt-get -qq -o APT::Sandbox::User=root download "$@"
         for package in *.deb; do dpkg-deb -x "$package" .; done
         cp -r --parents $pattern /' unpack "$@"
