@@ -171,7 +171,7 @@ mod tests {
         let write = |name: &str, text: &str, age: u64| {
             let file = folder.path().join(name);
             std::fs::write(&file, text).unwrap();
-            let at = SystemTime::now() - std::time::Duration::from_secs(age);
+            let at = SystemTime::now() - Duration::from_secs(age);
             std::fs::File::options().append(true).open(file).unwrap().set_modified(at).unwrap();
         };
         write("machine-unix-0", "# a comment\nIBUS_ADDRESS=unix:path=/old\nIBUS_DAEMON_PID=1\n", 100);

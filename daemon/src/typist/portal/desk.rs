@@ -331,8 +331,8 @@ const NO_BACKSPACE: &str = "the keyboard layout has no BackSpace";
 
 const MODIFIER: &str = "a modifier key is held down, such as Ctrl, Alt or Super: let go of it";
 
-const NOT_PASTED: &str = "the window does not paste, and the keyboard layouts lack a character of the text, or an input method \
-     composes what is typed";
+const NOT_PASTED: &str = "the window does not paste, and the keyboard layouts lack a character of the \
+                          text, or an input method composes what is typed";
 
 const COMPOSED: &str = "an input method composes what is typed, and the portal of this desktop lends no \
                         clipboard to paste from: switch the input method off";

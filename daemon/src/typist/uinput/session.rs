@@ -23,7 +23,6 @@ const SYSTEM: &str = "/etc/default/keyboard";
 /// What a map is made of, by the names that xkb has for it.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Names {
-    rules: String,
     model: String,
     layouts: String,
     variants: String,
@@ -138,7 +137,6 @@ fn system(text: &str) -> Names {
         line.unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned()
     };
     Names {
-        rules: String::new(),
         model: value("XKBMODEL"),
         layouts: value("XKBLAYOUT"),
         variants: value("XKBVARIANT"),
@@ -150,9 +148,8 @@ impl Names {
     /// The map in the text form of xkb; none where a name is not installed.
     fn map(&self) -> Option<String> {
         let (options, flags) = (Some(self.options.clone()), common::KEYMAP_COMPILE_NO_FLAGS);
-        let Self { rules, model, layouts, variants, .. } = self;
-        let map =
-            common::Keymap::new_from_names(&context(), rules, model, layouts, variants, options, flags)?;
+        let Self { model, layouts, variants, .. } = self;
+        let map = common::Keymap::new_from_names(&context(), "", model, layouts, variants, options, flags)?;
         Some(map.get_as_string(common::KEYMAP_FORMAT_TEXT_V1))
     }
 }
