@@ -146,7 +146,7 @@ impl Desktop {
         Self::start_with(kind, layouts, Extra::Keyboards)
     }
 
-    /// Once more where it does not come up: that of GNOME did not in one of a hundred times.
+    /// Once more where it does not come up, which was seen of GNOME once; why, the note says.
     fn start_with(kind: Kind, layouts: &str, extra: Extra) -> io::Result<Self> {
         Self::start_once(kind, layouts, extra).or_else(|e| {
             crate::note(&format!("{kind:?} is started once more: {e}"));
@@ -174,7 +174,9 @@ impl Desktop {
         desktop.set("XDG_STATE_HOME", &desktop.path("state"));
         desktop.set("XDG_RUNTIME_DIR", &desktop.path("run"));
         desktop.set("XDG_SESSION_TYPE", "wayland");
-        desktop.profile()?;
+        if extra == Extra::InputMethod {
+            desktop.profile()?;
+        }
         match kind {
             Kind::Gnome => desktop.start_gnome(&layouts)?,
             Kind::Kde => desktop.start_kde(&layouts)?,
