@@ -181,7 +181,7 @@ pub fn serve(
                     Err(e) => return drop(up.send(Err(e))),
                 };
                 let _ = up.send(Ok(()));
-                while !carry(&connection, &dictation, &mut outgoing).await {
+                while !carry(&mut connection, &dictation, &mut outgoing).await {
                     tracing::warn!("the session bus is gone; it is looked for");
                     connection = match find(&dictation, &mut outgoing, patience).await {
                         Some(Ok(connection)) => connection,
@@ -235,16 +235,22 @@ pub fn serving() -> Result<Option<u32>, BusError> {
     })
 }
 
-/// Connects, serves the object, and only then takes the name: a call that the bus
-/// kept while it started the daemon must find the object.
-async fn connect(dictation: &Dictation) -> Result<Connection, BusError> {
+/// The daemon's connection, and what screen savers tell it.
+type Connected = (Connection, MessageStream);
+
+/// Connects, serves the object, listens for screen savers, and only then takes the name:
+/// a call that the bus kept while it started the daemon must find the object, and who
+/// sees the name may lock the screen at once.
+async fn connect(dictation: &Dictation) -> Result<Connected, BusError> {
     let no_bus = |e: zbus::Error| BusError::NoBus(e.to_string());
     let connecting = async {
         let address = address(std::env::var("DBUS_SESSION_BUS_ADDRESS").ok());
         let connection = bus(address.as_deref()).serve_at(PATH, dictation.clone()).build();
         let connection = connection.await.map_err(no_bus)?;
+        let rule = MatchRule::try_from(SCREEN).map_err(no_bus)?;
+        let screen = MessageStream::for_match_rule(rule, &connection, None).await.map_err(no_bus)?;
         match connection.request_name_with_flags(NAME, RequestNameFlags::DO_NOT_QUEUE).await {
-            Ok(_) => Ok(connection),
+            Ok(_) => Ok((connection, screen)),
             Err(zbus::Error::NameTaken) => Err(BusError::NameTaken { pid: owner(&connection).await }),
             Err(e) => Err(no_bus(e)),
         }
@@ -266,7 +272,7 @@ async fn find(
     dictation: &Dictation,
     outgoing: &mut UnboundedReceiver<Dict>,
     patience: Duration,
-) -> Option<Result<Connection, BusError>> {
+) -> Option<Result<Connected, BusError>> {
     let deadline = Instant::now() + patience;
     let mut pause = FIRST_PAUSE;
     loop {
@@ -300,19 +306,17 @@ async fn owner(connection: &Connection) -> Option<u32> {
 
 /// Announces changes until there can be no more of them. False when the bus went away.
 async fn carry(
-    connection: &Connection,
+    (connection, screen): &mut Connected,
     dictation: &Dictation,
     outgoing: &mut UnboundedReceiver<Dict>,
 ) -> bool {
-    let Ok(rule) = MatchRule::try_from(SCREEN) else { return false };
-    let Ok(mut screen) = MessageStream::for_match_rule(rule, connection, None).await else { return false };
     loop {
         tokio::select! {
             changes = outgoing.recv() => match changes {
                 Some(changes) => announce(connection, changes).await,
                 None => break,
             },
-            message = next(&mut screen) => match message {
+            message = next(screen) => match message {
                 Some(Ok(message)) => drop(lock_told(&message).map(|away| (dictation.tell)(News::Away(away)))),
                 Some(Err(_)) | None => return false,
             },
