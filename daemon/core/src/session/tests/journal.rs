@@ -6,6 +6,7 @@
 use super::*;
 use crate::journal::Recovered;
 use crate::text::{Pack, Rules, Said, Wanted};
+use proptest::prelude::*;
 use std::ops::Range;
 use std::sync::LazyLock;
 

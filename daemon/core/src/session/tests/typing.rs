@@ -2,6 +2,7 @@
 //! cancelled dictation takes back its own.
 
 use super::*;
+use proptest::prelude::*;
 
 /// One word is at the typist, the next is in the tail.
 const TALK: &str = "ready · start · mic 2000 · heard 2000 · think 500 one|two";

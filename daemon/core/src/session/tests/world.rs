@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::text::{Said, Text};
+use proptest::prelude::*;
 use std::rc::Rc;
 
 /// A word every 300 ms, frozen 100 ms behind its end, and an utterance every 8 words.
