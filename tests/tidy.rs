@@ -105,16 +105,12 @@ fn async_has_one_place(source: &Source) -> Vec<String> {
     // at any time.
     let typist = ["portal/", "clipboard/", "focus/", "compositor.rs", "listener.rs", "paste.rs"];
     let typist = typist.map(|place| format!("daemon/src/typist/{place}"));
-    let others = typist.iter().map(String::as_str).chain(["daemon/src/control/logind.rs"]);
+    let others =
+        typist.iter().map(String::as_str).chain(["daemon/src/bus.rs", "daemon/src/control/logind.rs"]);
     if others.into_iter().any(|place| source.path.starts_with(place)) {
         return Vec::new();
     }
-    only_in(
-        source,
-        "daemon/",
-        "daemon/src/control/dbus.rs",
-        &["async fn", "async move", "async {", "async |"],
-    )
+    only_in(source, "daemon/", "daemon/src/control/dbus/", &["async fn", "async move", "async {", "async |"])
 }
 
 fn nvml_has_one_place(source: &Source) -> Vec<String> {

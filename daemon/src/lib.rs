@@ -5,6 +5,7 @@
 //! takes the state out. [`journal`] keeps what a daemon that is killed still owes.
 
 pub mod audio;
+mod bus;
 pub mod clipboard;
 pub mod control;
 pub mod doctor;

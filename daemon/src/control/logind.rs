@@ -6,7 +6,7 @@
 //! system bus, or without logind, has nothing to tell, and that is no trouble. What
 //! becomes of a dictation is not decided here.
 
-use super::dbus::{listen_for, next, runtime};
+use crate::bus::{listen_for, next, runtime};
 use std::time::Duration;
 use swictation_core::session::Away;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};

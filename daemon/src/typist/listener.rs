@@ -3,7 +3,7 @@
 //! or the typist has something.
 
 use super::{Keys, Typist, TypistError};
-use crate::control::dbus::runtime;
+use crate::bus::runtime;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 use swictation_core::Edit;

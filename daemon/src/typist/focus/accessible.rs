@@ -6,7 +6,7 @@
 //! from another that tells nothing.
 
 use super::{ACCESSIBILITY as BUS, Caret, Focused, connect};
-use crate::control::dbus::{listen_for, next};
+use crate::bus::{listen_for, next};
 use std::collections::HashMap;
 use std::time::Duration;
 use zbus::{Connection, Message, MessageStream, OwnedObjectPath, OwnedVariant};

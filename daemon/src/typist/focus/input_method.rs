@@ -8,7 +8,7 @@
 //! overtake it. The IBus of GNOME does neither.
 
 use super::KWIN;
-use crate::control::dbus;
+use crate::bus;
 use crate::typist::Keys;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -49,7 +49,7 @@ pub(super) struct InputMethods {
 impl InputMethods {
     /// Looks for them on this bus, or on the session's, and in this folder.
     pub(super) async fn find(bus: Option<&str>, addresses: PathBuf) -> Option<Self> {
-        let session = dbus::bus(bus).method_timeout(PATIENCE).build().await.ok()?;
+        let session = bus::session(bus).method_timeout(PATIENCE).build().await.ok()?;
         Some(Self { session, addresses, ibus: None })
     }
 
@@ -90,7 +90,7 @@ impl InputMethods {
     async fn ibus(&mut self) -> Option<String> {
         if self.ibus.is_none() {
             for address in addresses(&self.addresses) {
-                if let Ok(connection) = dbus::bus(Some(&address)).method_timeout(PATIENCE).build().await {
+                if let Ok(connection) = bus::session(Some(&address)).method_timeout(PATIENCE).build().await {
                     self.ibus = Some(connection);
                     break;
                 }

@@ -5,7 +5,7 @@
 //! window's number and class, and taken out when the daemon ends.
 
 use super::{Focused, KWIN, connect};
-use crate::control::dbus::next;
+use crate::bus::next;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;

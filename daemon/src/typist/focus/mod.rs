@@ -13,7 +13,7 @@ mod kwin;
 
 use super::Keys;
 use super::crowding::crowding;
-use crate::control::dbus::{self, listen_for, runtime};
+use crate::bus::{self, listen_for, runtime};
 use accessible::Accessible;
 use input_method::InputMethods;
 use kwin::Kwin;
@@ -265,7 +265,7 @@ impl Names {
     }
 
     async fn hear(&mut self) -> Option<Message> {
-        dbus::next(&mut self.messages).await?.ok()
+        bus::next(&mut self.messages).await?.ok()
     }
 }
 
@@ -281,7 +281,7 @@ fn started(message: &Message) -> Option<(String, bool)> {
 /// A connection to the bus with this address, or to the session's, on which nobody is waited
 /// for long.
 async fn connect(bus: Option<&str>) -> zbus::Result<Connection> {
-    dbus::bus(bus).method_timeout(ANSWER).build().await
+    bus::session(bus).method_timeout(ANSWER).build().await
 }
 
 /// What comes next from one that is there.

@@ -3,7 +3,7 @@
 use super::ei::Keyboard;
 use super::modifiers::Modifiers;
 use super::session::Session;
-use crate::control::dbus::next;
+use crate::bus::next;
 use crate::typist::TypistError;
 use crate::typist::clipboard::{Chord, Clipboard, Control, Selection, Told, X11};
 use crate::typist::layout::{self, Active, Layout, Stroke};

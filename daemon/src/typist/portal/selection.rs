@@ -1,7 +1,7 @@
 //! The clipboard of a desktop as its portal has it.
 
 use super::session::{CLIPBOARD, Options, Session};
-use crate::control::dbus::next;
+use crate::bus::next;
 use crate::typist::clipboard::{Sink, Told, Wish, read, write};
 use std::sync::Arc;
 use zbus::{Message, MessageStream, OwnedFd, OwnedObjectPath, OwnedVariant};

@@ -3,7 +3,7 @@
 //! A request of the portal answers twice: at once with an object, and with a signal of
 //! that object when the person has decided. The session lives as long as its connection.
 
-use crate::control::dbus::{self, next};
+use crate::bus::{self, next};
 use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub(super) struct Session {
 
 /// Connects to the bus at this address, or to the session's.
 pub(super) async fn connect(bus: Option<&str>) -> Result<Connection, String> {
-    let connecting = tokio::time::timeout(ANSWER, dbus::bus(bus).build());
+    let connecting = tokio::time::timeout(ANSWER, bus::session(bus).build());
     let no_bus = |why: String| {
         format!(
             "no session bus: {why}. Start the daemon inside the desktop session, or run it with another typist"
