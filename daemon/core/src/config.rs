@@ -218,7 +218,7 @@ impl Config {
             stop_tail: Duration::from_millis(u64::from(self.stop_tail_ms)),
             trailing_space: self.trailing_space,
             cancel_erases: self.cancel_erases,
-            stops_elsewhere: self.focus == Focus::Stop,
+            focus: self.focus,
             devices: devices.iter().map(|d| (*d).to_owned()).collect(),
             unload_after: (self.unload_seconds > 0)
                 .then(|| Duration::from_secs(u64::from(self.unload_seconds))),

@@ -108,7 +108,8 @@ pub enum Effect {
     /// The edit that comes next is to be tried, though one before it failed.
     ResumeTyping,
     /// `true`: a dictation begins here whose text may be taken back, and that of the one
-    /// before it no longer. `false`: no dictation runs.
+    /// before it no longer; where text is kept to a window, that is its. `false`: no
+    /// dictation runs, and no text of one waits for its window.
     Watch(bool),
     /// The dictation was cancelled: type no edit on its way that is numbered `from` or
     /// higher and, with `erase`, take back what was typed since [`Effect::Watch`] if

@@ -25,6 +25,7 @@ mod trouble;
 mod typing;
 
 use crate::Now;
+use crate::config::Focus;
 use crate::hypothesis::DictationId;
 use crate::journal::{Entry, Owed, Past};
 use crate::metrics::Metrics;
@@ -59,8 +60,8 @@ pub struct Taste {
     pub trailing_space: bool,
     /// A cancelled dictation takes back what it typed, where that is possible.
     pub cancel_erases: bool,
-    /// A dictation stops when its text would go into another window.
-    pub stops_elsewhere: bool,
+    /// What becomes of text whose window does not have the focus any more.
+    pub focus: Focus,
     /// Devices in the order in which they are tried.
     pub devices: Vec<String>,
     /// A worker that nobody needs for so long is ended.
@@ -153,6 +154,7 @@ impl Session {
         self.pass_deadlines(now, out);
         self.rest(out);
         self.pump(now, out);
+        self.unwatch(out);
         self.publish(out);
     }
 
@@ -296,6 +298,9 @@ impl Session {
         }
         self.dictations = kept;
         self.open = self.open.or(open);
+        if !self.dictations.is_empty() {
+            self.dictation_begins(out);
+        }
     }
 
     fn cancel(&mut self, out: &mut Vec<Effect>) {

@@ -15,6 +15,7 @@ mod queue;
 
 use super::{Effect, Session};
 use crate::Now;
+use crate::config::Focus;
 use crate::hypothesis::DictationId;
 use crate::journal::Past;
 use crate::text::Said;
@@ -97,7 +98,10 @@ impl Session {
             Err(Untyped { typed, why, elsewhere }) => {
                 self.typing.settle(id, typed, now, &mut self.metrics, out);
                 self.typing.failed(why, elsewhere, now);
-                if elsewhere && self.taste.stops_elsewhere {
+                if self.typing.dictating {
+                    self.leave_what_was_before();
+                }
+                if elsewhere && self.taste.focus == Focus::Stop {
                     self.stop_by_itself(now, out);
                 }
             }
@@ -131,15 +135,39 @@ impl Session {
         for piece in &mut self.typing.pieces {
             piece.until.get_or_insert(now + LINGER);
         }
-        self.typing.dictating = !self.dictations.is_empty();
-        out.push(Effect::Watch(self.typing.dictating));
+        self.typing.dictating = false;
+        if !self.dictations.is_empty() {
+            self.dictation_begins(out);
+        }
     }
 
-    /// A dictation begins, and `self.dictations` does not have it yet.
+    /// A dictation has the typist from here on.
     pub(super) fn dictation_begins(&mut self, out: &mut Vec<Effect>) {
-        // One that is still decoded keeps the watch.
-        if !std::mem::replace(&mut self.typing.dictating, true) {
-            out.push(Effect::Watch(true));
+        // One that is still decoded has it.
+        if self.typing.dictating {
+            return;
+        }
+        if self.taste.focus != Focus::Follow {
+            self.typing.send(out);
+            self.leave_what_was_before();
+        }
+        (self.typing.dictating, self.typing.watched) = (true, true);
+        out.push(Effect::Watch(true));
+    }
+
+    /// The window is another dictation's now: what the ones before could not type does not
+    /// belong there.
+    fn leave_what_was_before(&mut self) {
+        if self.taste.focus != Focus::Follow {
+            self.typing.leave(|piece| piece.until.is_some());
+        }
+    }
+
+    /// Tells the typist when no text belongs to a dictation's window any more.
+    pub(super) fn unwatch(&mut self, out: &mut Vec<Effect>) {
+        let typing = &mut self.typing;
+        if !typing.dictating && typing.pieces.is_empty() && std::mem::take(&mut typing.watched) {
+            out.push(Effect::Watch(false));
         }
     }
 
@@ -162,7 +190,7 @@ impl Session {
         });
         typing.forget(theirs, out);
         typing.forget_utterances();
-        (typing.over, typing.dictating) = (true, false);
+        (typing.over, typing.dictating, typing.watched) = (true, false, false);
         if !typing.waits() {
             (typing.retry, typing.pause) = (None, PAUSE);
             typing.why.clear();
@@ -199,6 +227,7 @@ impl Session {
     /// any. It will not be typed any more, as the person puts it where it belongs.
     pub fn text_to_copy(&mut self, out: &mut Vec<Effect>) -> String {
         self.typing.leave(|_| true);
+        self.unwatch(out);
         self.publish(out);
         let typing = &self.typing;
         if typing.left.is_empty() { typing.last.clone() } else { typing.left.clone() }

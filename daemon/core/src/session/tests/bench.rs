@@ -38,7 +38,7 @@ pub(super) fn bench() -> Bench {
         stop_tail: Duration::from_millis(200),
         trailing_space: false,
         cancel_erases: true,
-        stops_elsewhere: false,
+        focus: Focus::Follow,
         devices: vec!["cuda:0".into(), "cpu".into()],
         unload_after: None,
         smaller: None,

@@ -150,9 +150,9 @@ fn cancel_leaves_the_text_of_the_dictation_before_alone() {
 #[test]
 fn what_can_be_taken_back_begins_with_a_dictation_and_behind_the_text_of_the_one_before() {
     let (bench, _) = run(&format!("{TALK} · typed · {END} · typed"));
-    assert_eq!(bench.watched, [(true, 0), (false, 1)]);
+    assert_eq!(bench.watched, [(true, 0), (false, 0)]);
     let (bench, _) = run(&format!("{TALK} · refused 1 · {END} · refused · start · mic 500 · think 500 new|"));
-    assert_eq!(bench.watched[2..], [(true, 0), (true, 1)], "the old text is sent before the second");
+    assert_eq!(bench.watched[1..], [(true, 0), (true, 1)], "the old text is sent before the second");
     let (bench, _) = run("ready · toggle · mic 500 · toggle · toggle");
     assert_eq!(bench.watched, [(true, 0)], "the first is still decoded, and a cancel ends both");
 }
@@ -243,7 +243,7 @@ fn text_that_is_kept_to_a_window_is_tried_as_soon_as_that_may_have_the_focus_aga
 #[test]
 fn a_dictation_that_is_to_stop_when_the_focus_moves_ends_and_its_text_waits_for_its_window() {
     let mut bench = check(TALK, "type \"one\"");
-    bench.session.taste.stops_elsewhere = true;
+    bench.session.taste.focus = Focus::Stop;
     bench.apply("elsewhere");
     assert!(bench.session.dictations.iter().all(|d| d.stopped.is_some()));
     format!("{END} · elsewhere · +500").split(" · ").skip(1).for_each(|op| bench.apply(op));
@@ -251,4 +251,34 @@ fn a_dictation_that_is_to_stop_when_the_focus_moves_ends_and_its_text_waits_for_
     // The next one begins as ever.
     bench.apply("start");
     assert!(bench.session.dictations.iter().any(|d| d.stopped.is_none()));
+}
+
+#[test]
+fn a_window_is_a_dictations_as_long_as_text_of_it_waits_and_then_the_next_ones() {
+    let kept = |program: &str| {
+        let mut bench = bench();
+        bench.session.taste.focus = Focus::Hold;
+        for op in program.split(" · ") {
+            bench.done.clear();
+            bench.apply(op);
+        }
+        bench
+    };
+    let away = format!("{TALK} · typed · {END} · elsewhere");
+    assert_eq!(kept(&away).watched, [(true, 0)], "the text still belongs to its window");
+    assert_eq!(kept(&format!("{away} · +500 · typed")).watched, [(true, 0), (false, 0)]);
+    assert_eq!(kept(&format!("{away} · +500 · elsewhere · +60500 · elsewhere")).watched.last(), Some(&(false, 0)));
+    assert_eq!(kept(&format!("{away} · copy")).watched.last(), Some(&(false, 0)));
+    // It is tried once more before the window is another dictation's, and then no more.
+    let next = kept(&format!("{away} · start"));
+    assert_eq!(next.done.join(" · "), "resume · type \" two\" · open · begin 0");
+    assert_eq!(next.watched, [(true, 0), (true, 1)]);
+    let mut next = kept(&format!("{away} · start · elsewhere"));
+    assert_eq!(next.session.untyped_text(), " two");
+    for op in "mic 500 · heard 500 · think 500 new|".split(" · ") {
+        next.apply(op);
+    }
+    assert_eq!(next.typed_in_the_end(), "onenew", "the new text alone is in its window");
+    assert!(next.session.trouble().contains("4 characters were not typed"), "{}", next.session.trouble());
+    assert_eq!(next.session.untyped_text(), " two");
 }

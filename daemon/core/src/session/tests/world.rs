@@ -65,7 +65,7 @@ impl World {
             stop_tail: Duration::ZERO,
             trailing_space: true,
             cancel_erases: true,
-            stops_elsewhere: false,
+            focus: Focus::Follow,
             devices: vec!["cpu".into()],
             unload_after: Some(Duration::from_secs(30)),
             smaller: None,

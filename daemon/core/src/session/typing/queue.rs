@@ -35,6 +35,8 @@ pub(in crate::session) struct Typing {
     utterances: Vec<Utterance>,
     /// A dictation runs.
     pub(super) dictating: bool,
+    /// The typist sees to the window of a dictation, as text of it may still come.
+    pub(super) watched: bool,
     /// Why the last edit failed; empty when it did not.
     pub(super) why: String,
     pub(super) pause: Duration,
@@ -102,6 +104,7 @@ impl Default for Typing {
             apart: false,
             utterances: Vec::new(),
             dictating: false,
+            watched: false,
             why: String::new(),
             pause: PAUSE,
             retry: None,
@@ -160,6 +163,7 @@ impl Typing {
         }
         // A cancel is not to take back what an earlier dictation had said.
         if self.send_part(|piece| piece.until.is_some(), out) && self.dictating {
+            self.watched = true;
             out.push(Effect::Watch(true));
         }
         self.send_part(|_| true, out);
