@@ -102,7 +102,8 @@ fn a_configuration_that_cannot_be_read_is_said_and_the_rest_is_tried_all_the_sam
     assert_eq!(ran.code, i32::from(exit::CONFIGURATION), "{ran:?}");
 }
 
-const CLASSES: [&str; 6] = ["ASCII", "accents", "Cyrillic", "Greek", "CJK", "emoji"];
+const CLASSES: [&str; 10] =
+    ["ASCII", "accents", "Cyrillic", "Greek", "Arabic", "Hebrew", "Devanagari", "Thai", "CJK", "emoji"];
 
 #[test]
 fn the_doctor_types_every_class_of_characters_into_a_window_of_its_own_on_x11() {
@@ -111,11 +112,14 @@ fn the_doctor_types_every_class_of_characters_into_a_window_of_its_own_on_x11() 
     }
     let (server, home) = (XServer::start().unwrap(), Home::new());
     server.layout("de").unwrap();
-    let mut command = home.command("swictation");
-    let ran = run(command.args(["doctor", "typing"]).env("DISPLAY", &server.display));
-    says(&ran, "typing", "works", &["through x11"]);
-    CLASSES.iter().for_each(|class| says(&ran, class, "works", &["characters in"]));
-    assert_eq!(ran.code, 0, "{ran:?}");
+    for (typist, name) in [("auto", "x11"), ("paste", "paste")] {
+        home.configure(&format!("typist = {typist:?}"));
+        let mut command = home.command("swictation");
+        let ran = run(command.args(["doctor", "typing"]).env("DISPLAY", &server.display));
+        says(&ran, "typing", "works", &[&format!("through {name}")]);
+        CLASSES.iter().for_each(|class| says(&ran, class, "works", &["characters in"]));
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
 }
 
 #[test]

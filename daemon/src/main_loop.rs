@@ -385,7 +385,9 @@ impl MainLoop {
                 },
                 Effect::ResumeTyping => self.tell_typist(TypistThread::resume),
                 Effect::Watch(dictating) => self.tell_typist(|typist| typist.watch(dictating)),
-                Effect::TakeBack { from, erase } => self.tell_typist(|typist| typist.take_back(from, erase)),
+                Effect::TakeBack { from, utterance, erase } => {
+                    self.tell_typist(|typist| typist.take_back(from, utterance, erase));
+                }
                 Effect::Committed(words, heard) => self.write(|t| t.words(&words, heard)),
                 Effect::Stepped(step) => self.write(|t| t.step(&step)),
                 Effect::Skipped(skipped) => self.skipped(&skipped),

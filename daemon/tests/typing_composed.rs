@@ -47,7 +47,12 @@ impl Desk {
 
     /// A window with the focus, for which the input method composes, or does not.
     fn window(&self, composes: bool) -> Entry {
-        let entry = Entry::composed(&self.server, &self.bus, self.framework, "Field").unwrap();
+        self.window_called("Field", composes)
+    }
+
+    /// The same with this title, by which it is found.
+    fn window_called(&self, title: &str, composes: bool) -> Entry {
+        let entry = Entry::composed(&self.server, &self.bus, self.framework, title).unwrap();
         self.method.compose(composes).unwrap();
         entry
     }
@@ -59,6 +64,16 @@ impl Desk {
 
     /// A typist that knows of the focus as much as this, and has these two ways to type.
     fn typist(&self, focus: Option<Arc<Focus>>, pastes: bool) -> (TypistThread, Receiver<Report>) {
+        self.typist_with(focus, pastes, &Config::default())
+    }
+
+    /// The same with this configuration.
+    fn typist_with(
+        &self,
+        focus: Option<Arc<Focus>>,
+        pastes: bool,
+        config: &Config,
+    ) -> (TypistThread, Receiver<Report>) {
         let display = self.server.display.clone();
         let (send, reports) = mpsc::channel();
         let open = move |failed: &[&str]| match failed.contains(&"x11") {
@@ -66,8 +81,7 @@ impl Desk {
             true if pastes => paste::x11(Some(&display)),
             true => Err(TypistError::Unavailable("there is no other way".into())),
         };
-        let config = Config::default();
-        (spawn_with(open, &config, || focus, move |report| drop(send.send(report))).unwrap(), reports)
+        (spawn_with(open, config, || focus, move |report| drop(send.send(report))).unwrap(), reports)
     }
 }
 
@@ -118,6 +132,34 @@ fn keys_are_pressed_again_once_the_input_method_is_off() {
         desk.method.compose(false).unwrap();
         assert_eq!(typist_of(3, &format!("{SPELT}\n")), "x11");
         assert_eq!(window.text().unwrap(), SPELT.repeat(3), "{:?}", desk.framework);
+    }
+}
+
+#[test]
+fn an_input_method_that_comes_on_in_another_window_does_not_bring_the_text_there() {
+    for desk in Desk::each() {
+        let config = Config::parse("focus = \"hold\"").unwrap();
+        let home = desk.window(false);
+        let (thread, reports) = desk.typist_with(desk.focus(), true, &config);
+        let typed = |id, text: &str| {
+            thread.resume();
+            thread.send(id, insert(text));
+            reports.recv_timeout(PATIENCE).unwrap()
+        };
+        thread.watch(true);
+        assert_eq!(typed(1, SPELT).result, Ok(()), "{:?}", desk.framework);
+        let other = desk.window_called("Other", true);
+        for id in [2, 3] {
+            let kept = typed(id, SPELT);
+            assert!(kept.elsewhere && kept.typed == 0, "{:?}: {kept:?}", desk.framework);
+        }
+        home.focus(&desk.server).unwrap();
+        desk.method.compose(true).unwrap();
+        let report = typed(4, SPELT);
+        assert_eq!((report.result, report.typist), (Ok(()), "paste"), "{:?}", desk.framework);
+        assert_eq!(typed(5, "\n").result, Ok(()));
+        assert_eq!(home.text().unwrap(), SPELT.repeat(2), "{:?}", desk.framework);
+        drop(other);
     }
 }
 

@@ -120,7 +120,7 @@ fn until(focus: &Focus, so: impl Fn(&Focused) -> bool) -> Focused {
 fn a_field_for_passwords_is_told_from_others_and_forgotten_when_its_window_loses_the_focus() {
     let Some(desk) = Desk::new() else { return };
     let focus = desk.follow();
-    assert_eq!(focus.now(), Focused::default());
+    assert_eq!(focus.now(), Focused { known: true, ..Focused::default() });
     let entry = desk.window("--entry", "Plain");
     let plain = until(&focus, |now| now.window.is_some());
     assert!(!plain.password);
@@ -149,7 +149,7 @@ fn what_has_the_focus_already_is_found() {
 fn what_tells_of_the_focus_may_come_up_later() {
     let Some(desk) = Desk::without_accessibility() else { return };
     let focus = desk.follow();
-    assert_eq!(focus.now(), Focused::default());
+    assert_eq!(focus.now(), Focused { known: true, ..Focused::default() });
     desk.begin_accessibility();
     let _password = desk.window("--password", "Secret");
     until(&focus, |now| now.password && now.window.is_some());
@@ -283,7 +283,7 @@ fn what_was_typed_is_erased_while_the_program_tells_that_it_stands_before_the_ca
             thread.send(4, insert("euch"));
             assert_eq!(done(), Ok(()));
         } else {
-            thread.take_back(3, true);
+            thread.take_back(3, 1, true);
         }
         thread.send(5, insert("."));
         assert_eq!(done(), Ok(()));

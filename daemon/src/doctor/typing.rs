@@ -12,11 +12,15 @@ use swictation_control::exit;
 use swictation_core::Edit;
 
 /// A name, and a sentence with the characters of that class.
-const CLASSES: [(&str, &str); 6] = [
+const CLASSES: [(&str, &str); 10] = [
     ("ASCII", "The quick brown fox jumps over the lazy dog; 0123456789 !\"#$%&'()*+,-./:<=>?@[\\]^_`{|}~"),
     ("accents", "Zwölf Boxkämpfer jagen Viktor quer über den Sylter Deich: café, señor, garçon, ß, €"),
     ("Cyrillic", "Съешь же ещё этих мягких французских булок, да выпей чаю"),
     ("Greek", "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία"),
+    ("Arabic", "نص حكيم له سر قاطع وذو شأن عظيم مكتوب على ثوب أخضر ومغلف بجلد أزرق"),
+    ("Hebrew", "דג סקרן שט בים מאוכזב ולפתע מצא חברה"),
+    ("Devanagari", "ऋषियों को सताने वाले दुष्ट राक्षसों का सर्वनाश करने वाले"),
+    ("Thai", "เป็นมนุษย์สุดประเสริฐเลิศคุณค่า"),
     ("CJK", "いろはにほへと 天地玄黃 宇宙洪荒 다람쥐 헌 쳇바퀴"),
     ("emoji", "😀 🎉 ❤\u{fe0f} 👩\u{200d}💻"),
 ];

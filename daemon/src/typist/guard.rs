@@ -3,36 +3,19 @@
 
 use super::focus::{Focus, Focused};
 use super::origin::{Origin, UNTOLD};
-use super::{Keys, Typist};
+use super::{Keys, Typist, terminals};
 use std::sync::Arc;
 use swictation_core::config::Config;
 
-/// Terminals by their class, for those that do not tell what they are. Of names with dots
-/// only the last part is looked at.
-const TERMINALS: [&str; 22] = [
-    "alacritty",
-    "blackbox",
-    "contour",
-    "cool-retro-term",
-    "console",
-    "foot",
-    "footclient",
-    "ghostty",
-    "gnome-terminal",
-    "gnome-terminal-server",
-    "kgx",
-    "kitty",
-    "konsole",
-    "lxterminal",
-    "ptyxis",
-    "rio",
-    "st-256color",
-    "terminator",
-    "tilix",
-    "urxvt",
-    "wezterm",
-    "xterm",
-];
+/// Which window text goes into.
+enum Home {
+    /// Whichever has the focus.
+    Any,
+    /// The first that has it.
+    First,
+    /// That one alone; all that nobody tells of are one.
+    Window(Option<String>),
+}
 
 /// What is known of the focus, and what the person wants.
 pub(super) struct Guard {
@@ -41,8 +24,7 @@ pub(super) struct Guard {
     password_fields: bool,
     /// Return may be pressed in a terminal.
     terminal_enter: bool,
-    /// Text goes into one window alone: that one, once it is known.
-    home: Option<Option<String>>,
+    home: Home,
     /// Where what is being dictated began.
     origin: Option<Origin>,
 }
@@ -54,7 +36,7 @@ impl Guard {
             focus: None,
             password_fields: config.password_fields,
             terminal_enter: config.terminal_enter,
-            home: None,
+            home: Home::Any,
             origin: None,
         }
     }
@@ -69,10 +51,8 @@ impl Guard {
         if let (Some(focus), true) = (&self.focus, dictating) {
             focus.look();
         }
-        self.home = match &self.focus {
-            Some(focus) if dictating && keep => Some(focus.now().window),
-            _ => None,
-        };
+        self.home = if dictating && keep { Home::First } else { Home::Any };
+        self.is_elsewhere(&self.look());
         self.origin = None;
     }
 
@@ -105,24 +85,36 @@ impl Guard {
 
     /// What is known of the focus now.
     pub(super) fn look(&self) -> Focused {
-        self.focus.as_deref().map(Focus::now).unwrap_or_default()
+        let Some(focus) = &self.focus else { return Focused::default() };
+        let now = focus.now();
+        if now.untold {
+            focus.look();
+            return focus.now();
+        }
+        now
     }
 
-    /// Whether another window has the focus than the one that text is kept to.
+    /// Whether another window has the focus than the one that text is kept to, which is the
+    /// first that is seen here.
     pub(super) fn is_elsewhere(&mut self, now: &Focused) -> bool {
-        match &mut self.home {
-            Some(Some(home)) if home.is_empty() => {
-                home.clone_from(now.window.as_ref().unwrap_or(&String::new()));
+        match &self.home {
+            Home::First if now.known && !now.is_nowhere() => {
+                self.home = Home::Window(now.window.clone());
                 false
             }
-            Some(home) => *home != now.window,
-            None => false,
+            Home::Window(home) => *home != now.window,
+            Home::First | Home::Any => false,
         }
     }
 
     /// Why nothing may be typed now, if so.
     pub(super) fn refuses(&self, now: &Focused) -> Option<&'static str> {
-        (now.password && !self.password_fields).then_some(PASSWORD)
+        match now {
+            now if now.is_nowhere() => Some(NOWHERE),
+            Focused { password: true, .. } if !self.password_fields => Some(PASSWORD),
+            Focused { untold: true, .. } if !self.password_fields => Some(UNTOLD_FIELD),
+            _ => None,
+        }
     }
 
     /// The text as it may be typed: without Return in a terminal, where that runs a command.
@@ -135,17 +127,15 @@ impl Guard {
         if self.terminal_enter || !text.contains('\n') {
             return text;
         }
-        let terminal =
-            now.terminal || now.class.clone().or_else(class).is_some_and(|class| is_terminal(&class));
+        let terminal = now.is_terminal() || class().is_some_and(|class| terminals::has(&class));
         if terminal { text.replace('\n', " ") } else { text }
     }
 }
 
-/// Whether windows of this class are terminals.
-pub(super) fn is_terminal(class: &str) -> bool {
-    let name = class.rsplit('.').next().unwrap_or(class).to_lowercase();
-    TERMINALS.contains(&name.as_str())
-}
+const NOWHERE: &str = "no window has the focus";
+
+const UNTOLD_FIELD: &str =
+    "the program with the focus does not answer which field has it, and it may be one for passwords";
 
 const PASSWORD: &str =
     "a field for passwords has the focus; `password_fields = true` in the configuration allows it";

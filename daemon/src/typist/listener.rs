@@ -32,15 +32,21 @@ pub(super) trait Listen {
     /// See [`Typist::watch`].
     fn watch(&mut self, keep: bool);
 
-    /// Keys are not to be relied on, or with `false` they are again; what listens can paste.
-    fn composed(&mut self, composed: bool) {
-        let _ = composed;
+    /// See [`Typist::keys`].
+    fn keys(&mut self, keys: &Keys) -> bool;
+
+    /// See [`Typist::is_home`].
+    fn is_home(&mut self) -> bool {
+        true
     }
 
     /// See [`Typist::class`].
     fn class(&mut self) -> Option<String> {
         None
     }
+
+    /// See [`Typist::tell_terminal`].
+    fn tell_terminal(&mut self, terminal: bool);
 
     /// See [`Typist::tend`].
     fn tend(&mut self) {}
@@ -52,8 +58,10 @@ pub(super) trait Listen {
 enum Order {
     Apply(Edit, Sender<Result<(), TypistError>>),
     Watch(bool),
-    Composed(bool),
+    Keys(Keys, Sender<bool>),
+    IsHome(Sender<bool>),
     Class(Sender<Option<String>>),
+    Terminal(bool),
     Tend,
     Rest,
 }
@@ -125,7 +133,7 @@ impl Typist for Listener {
     fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
         let (reply, answer) = mpsc::channel();
         self.order(Order::Apply(edit.clone(), reply));
-        answer.recv().unwrap_or_else(|_| Err(TypistError::Lost { typed: 0, reason: ENDED.into() }))
+        answer.recv().unwrap_or_else(|_| Err(TypistError::lost(ENDED)))
     }
 
     fn watch(&mut self, keep: bool) {
@@ -133,14 +141,26 @@ impl Typist for Listener {
     }
 
     fn keys(&mut self, keys: &Keys) -> bool {
-        self.order(Order::Composed(*keys != Keys::Direct));
-        true
+        let (reply, answer) = mpsc::channel();
+        self.order(Order::Keys(keys.clone(), reply));
+        // Of one that is gone the next edit tells.
+        answer.recv().unwrap_or(true)
+    }
+
+    fn is_home(&mut self) -> bool {
+        let (reply, answer) = mpsc::channel();
+        self.order(Order::IsHome(reply));
+        answer.recv().unwrap_or(true)
     }
 
     fn class(&mut self) -> Option<String> {
         let (reply, answer) = mpsc::channel();
         self.order(Order::Class(reply));
         answer.recv().ok().flatten()
+    }
+
+    fn tell_terminal(&mut self, terminal: bool) {
+        self.order(Order::Terminal(terminal));
     }
 
     fn tend(&mut self) {
@@ -176,8 +196,10 @@ async fn obey<L: Listen>(listens: &mut L, order: Order) {
     match order {
         Order::Apply(edit, reply) => drop(reply.send(listens.apply(&edit).await)),
         Order::Watch(keep) => listens.watch(keep),
-        Order::Composed(composed) => listens.composed(composed),
+        Order::Keys(keys, reply) => drop(reply.send(listens.keys(&keys))),
+        Order::IsHome(reply) => drop(reply.send(listens.is_home())),
         Order::Class(reply) => drop(reply.send(listens.class())),
+        Order::Terminal(terminal) => listens.tell_terminal(terminal),
         Order::Tend => listens.tend(),
         Order::Rest => listens.rest(),
     }

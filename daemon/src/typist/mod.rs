@@ -18,6 +18,7 @@ mod origin;
 pub mod paste;
 pub mod portal;
 pub mod stdout;
+mod terminals;
 pub mod thread;
 pub mod uinput;
 pub mod wayland;
@@ -53,9 +54,17 @@ pub trait Typist: Send {
     fn knows_windows(&self) -> bool {
         false
     }
+    /// Whether the window that text is kept to has the focus, as far as the typist can tell.
+    fn is_home(&mut self) -> bool {
+        true
+    }
     /// The class of the window that has the focus, as far as the typist can tell.
     fn class(&mut self) -> Option<String> {
         None
+    }
+    /// Others than the typist tell that the window with the focus is a terminal, or nothing.
+    fn tell_terminal(&mut self, terminal: bool) {
+        let _ = terminal;
     }
     /// Whether text arrives as it is although, from here on, this becomes of keys.
     fn keys(&mut self, keys: &Keys) -> bool {
@@ -115,6 +124,24 @@ pub enum TypistError {
 }
 
 impl TypistError {
+    /// Nothing of it arrived, and the connection is lost for this reason.
+    fn lost(reason: impl Into<String>) -> Self {
+        Self::Lost { typed: 0, reason: reason.into() }
+    }
+
+    /// Nothing of it arrived, as nothing takes text now for this reason.
+    fn nowhere(reason: impl Into<String>) -> Self {
+        Self::Nowhere { typed: 0, reason: reason.into() }
+    }
+
+    /// Characters of `Edit::insert` that had arrived.
+    fn typed(&self) -> usize {
+        match self {
+            Self::Nowhere { typed, .. } | Self::Elsewhere { typed } | Self::Lost { typed, .. } => *typed,
+            Self::Unavailable(_) => 0,
+        }
+    }
+
     /// So many characters had arrived before those that it counts.
     fn add(&mut self, before: usize) {
         match self {

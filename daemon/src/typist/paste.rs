@@ -6,11 +6,10 @@
 //! copied before is there again afterwards, in all its forms.
 
 use super::clipboard::{self, Chord, Clipboard, Control, Selection, Told};
-use super::guard::is_terminal;
 use super::listener::{Listen, Listener};
 use super::wayland::Wayland;
 use super::x11::{self, X11};
-use super::{Typist, TypistError};
+use super::{Keys, Typist, TypistError, terminals};
 use swictation_core::Edit;
 use swictation_core::edit::insertable;
 use wayland_client::Connection;
@@ -72,7 +71,7 @@ fn start(
 ) -> Result<Box<dyn Typist>, TypistError> {
     let open = async move || {
         let clipboard = Clipboard::new(selection().await?);
-        Ok(Desk { keyboard: Box::new(keyboard), clipboard, lost: None })
+        Ok(Desk { keyboard: Box::new(keyboard), clipboard, terminal: false, lost: None })
     };
     Ok(Box::new(Listener::start("paste", open)?))
 }
@@ -81,6 +80,8 @@ fn start(
 struct Desk {
     keyboard: Box<dyn Keyboard>,
     clipboard: Clipboard,
+    /// Others tell that a terminal has the focus.
+    terminal: bool,
     /// Why the clipboard is of no use any more.
     lost: Option<String>,
 }
@@ -110,10 +111,7 @@ impl Listen for Desk {
         let mut typed = 0;
         let mut result = self.paste_all(edit, &mut typed).await;
         if self.lost.is_none() {
-            // The text has arrived; what was copied before it is lost at worst.
-            if let Err(why) = self.clipboard.restore().await {
-                tracing::warn!("the clipboard could not be put back: {why}");
-            }
+            self.clipboard.put_back().await;
         }
         if let Err(error) = &mut result {
             error.add(typed);
@@ -125,12 +123,21 @@ impl Listen for Desk {
         self.keyboard.watch(keep);
     }
 
-    fn composed(&mut self, composed: bool) {
-        self.clipboard.composed(composed);
+    fn keys(&mut self, keys: &Keys) -> bool {
+        self.clipboard.composed(*keys != Keys::Direct);
+        true
+    }
+
+    fn is_home(&mut self) -> bool {
+        self.keyboard.is_home()
     }
 
     fn class(&mut self) -> Option<String> {
         self.keyboard.class()
+    }
+
+    fn tell_terminal(&mut self, terminal: bool) {
+        self.terminal = terminal;
     }
 
     fn tend(&mut self) {
@@ -168,23 +175,11 @@ impl Desk {
 
     /// Has the window paste a text without a line feed.
     async fn paste(&mut self, text: &str) -> Result<(), TypistError> {
-        let lost = |reason| TypistError::Lost { typed: 0, reason };
         if let Some(why) = &self.lost {
-            return Err(lost(why.clone()));
+            return Err(TypistError::lost(why));
         }
-        self.clipboard.hold(text).await.map_err(lost)?;
-        for chord in Chord::ALL {
-            // There it is a character of its own.
-            if chord == Chord::ControlV && self.keyboard.class().is_some_and(|class| is_terminal(&class)) {
-                continue;
-            }
-            self.keyboard.press_chord(chord)?;
-            if self.clipboard.is_pasted().await.map_err(lost)? {
-                return Ok(());
-            }
-        }
-        Err(TypistError::Nowhere { typed: 0, reason: NOT_PASTED.into() })
+        let Self { keyboard, clipboard, .. } = self;
+        let terminal = self.terminal || keyboard.class().is_some_and(|class| terminals::has(&class));
+        clipboard.paste(text, terminal, async |chord| keyboard.press_chord(chord).map(|()| true)).await
     }
 }
-
-const NOT_PASTED: &str = "the window does not paste; `swictation last --copy` puts the text on the clipboard";

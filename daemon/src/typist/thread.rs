@@ -40,7 +40,7 @@ enum Order {
     Apply(u64, Edit),
     Resume,
     Watch(bool),
-    TakeBack { from: u64, erase: bool },
+    TakeBack { from: u64, utterance: u64, erase: bool },
     Scratch { id: u64, from: u64 },
 }
 
@@ -108,9 +108,10 @@ impl TypistThread {
 
     /// Drops the edits in the queue from the number `from` on; they are reported as done
     /// with nothing typed. With `erase`, also erases what was typed since the dictation
-    /// began, if the focus has not moved and nobody else typed or clicked since.
-    pub fn take_back(&self, from: u64, erase: bool) {
-        self.order(Order::TakeBack { from, erase });
+    /// began, in a terminal only from the edit `utterance` on, if the focus has not moved and
+    /// nobody else typed or clicked since.
+    pub fn take_back(&self, from: u64, utterance: u64, erase: bool) {
+        self.order(Order::TakeBack { from, utterance, erase });
     }
 
     /// Drops the edits in the queue from the number `from` on, and erases what those before

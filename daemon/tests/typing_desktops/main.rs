@@ -72,6 +72,17 @@ fn the_active_group_of_two_layouts_is_used() {
 }
 
 #[test]
+fn the_active_one_of_more_layouts_than_gnome_has_groups_is_used() {
+    let Some(mut desk) = Desk::with("us,de,ru,fr") else { return };
+    for (number, text) in [(3, "azerty, été & 25"), (2, "Привет"), (1, "zyklisch, über ß")] {
+        if let Kind::Gnome | Kind::Kde = desk.desktop.kind {
+            desk.desktop.layout(number).unwrap();
+        }
+        desk.types(text);
+    }
+}
+
+#[test]
 fn what_a_person_holds_or_has_locked_changes_nothing() {
     const CONTROL: u32 = 29;
     const SUPER: u32 = 125;
@@ -168,15 +179,51 @@ fn a_character_that_can_neither_be_typed_nor_pasted_is_named_by_its_kind_before_
     desk.types("and on");
 }
 
+/// What the desktop tells of the focus.
+fn focus(desktop: &Desktop) -> Option<Arc<Focus>> {
+    let bus = desktop.variable("DBUS_SESSION_BUS_ADDRESS");
+    let (state, ibus) = (desktop.path("state"), desktop.path("ibus"));
+    Some(Arc::new(Focus::start(bus, Path::new(&state), Path::new(&ibus)).unwrap()))
+}
+
+#[test]
+fn text_waits_on_plasma_while_no_window_has_the_focus() {
+    // Of the others GNOME tells nobody, and those of wlroots tell the typist.
+    if Kind::asked() != Some(Kind::Kde) {
+        return;
+    }
+    let Some(Desk { typist, terminal, desktop }) = Desk::with("us") else { return };
+    let (thread, reports) = desk::thread(typist, &Config::default(), focus(&desktop));
+    let apply = |id, insert: &str| {
+        thread.resume();
+        thread.send(id, Edit { erase: 0, insert: insert.into() });
+        reports.recv_timeout(PATIENCE).unwrap()
+    };
+    thread.watch(true);
+    drop(terminal);
+    let deadline = Instant::now() + PATIENCE;
+    let why = loop {
+        if let Err(why) = apply(1, "").result {
+            break why;
+        }
+        assert!(Instant::now() < deadline, "a window has the focus still");
+    };
+    assert!(why.contains("no window has the focus"), "{why}");
+    assert_eq!(apply(2, "lost").typed, 0);
+    let mut terminal = desktop.terminal().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(why) = apply(3, "").result {
+        assert!(Instant::now() < deadline, "{why}");
+    }
+    assert_eq!(apply(4, "there").result, Ok(()));
+    assert_eq!(terminal.typed("there", PATIENCE).unwrap(), "there");
+}
+
 #[test]
 fn text_is_kept_to_the_window_that_was_dictated_into() {
     let Some(Desk { typist, mut terminal, desktop }) = Desk::with("us") else { return };
     let config = Config::parse("focus = \"hold\"").unwrap();
-    let bus = desktop.variable("DBUS_SESSION_BUS_ADDRESS");
-    let focus = Arc::new(
-        Focus::start(bus, Path::new(&desktop.path("state")), Path::new(&desktop.path("ibus"))).unwrap(),
-    );
-    let (thread, reports) = desk::thread(typist, &config, Some(focus));
+    let (thread, reports) = desk::thread(typist, &config, focus(&desktop));
     let apply = |id, insert: &str| {
         thread.resume();
         thread.send(id, Edit { erase: 0, insert: insert.into() });

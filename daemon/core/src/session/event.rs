@@ -112,11 +112,14 @@ pub enum Effect {
     /// dictation runs, and no text of one waits for its window.
     Watch(bool),
     /// The dictation was cancelled: type no edit on its way that is numbered `from` or
-    /// higher and, with `erase`, take back what was typed since [`Effect::Watch`] if
-    /// nobody came in between. Then no dictation runs.
+    /// higher and, with `erase`, take back what was typed since [`Effect::Watch`], in a
+    /// terminal only what is of `utterance`, if nobody came in between. Then no dictation
+    /// runs.
     TakeBack {
         /// The first edit that is not to be typed.
         from: u64,
+        /// The first edit of the utterance that was the last to be typed.
+        utterance: u64,
         /// Also erase.
         erase: bool,
     },

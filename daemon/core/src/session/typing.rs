@@ -186,6 +186,7 @@ impl Session {
         let first = typing.pieces.iter().filter(|piece| theirs(piece)).filter_map(|piece| piece.edit).min();
         out.push(Effect::TakeBack {
             from: first.unwrap_or(typing.edits + 1),
+            utterance: typing.newest_utterance(),
             erase: self.taste.cancel_erases,
         });
         typing.forget(theirs, out);

@@ -28,9 +28,10 @@ pub(super) trait Window {
 /// Why there is none, for a person.
 pub(super) fn open(typist: &str) -> Result<Box<dyn Window>, String> {
     match typist {
-        "x11" | "enigo" => Ok(Box::new(x11::Collector::open()?)),
         "stdout" => Err("it prints, and types into no window".to_owned()),
-        "uinput" if crate::typist::x11::is_session() => Ok(Box::new(x11::Collector::open()?)),
+        // They type on the X server whatever else is there.
+        "x11" | "enigo" => Ok(Box::new(x11::Collector::open()?)),
+        _ if crate::typist::x11::is_session() => Ok(Box::new(x11::Collector::open()?)),
         _ => Ok(Box::new(wayland::Collector::open()?)),
     }
 }

@@ -1,7 +1,8 @@
 //! A window of an X server.
 //!
 //! Keys are read with the core protocol's table of symbols, as programs did before there
-//! was XKB: another way than the one that the typist works out its presses with.
+//! was XKB: another way than the one that the typist works out its presses with. Control
+//! with V pastes.
 
 use super::{SIZE, TITLE, Window};
 use std::time::{Duration, Instant};
@@ -9,8 +10,8 @@ use x11rb::connection::Connection;
 use x11rb::errors::ReplyError;
 use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{
-    AtomEnum, ConnectionExt as _, CreateWindowAux, EventMask, GetKeyboardMappingReply, InputFocus,
-    KeyButMask, KeyPressEvent, PropMode, WindowClass,
+    Atom, AtomEnum, ConnectionExt as _, CreateWindowAux, EventMask, GetKeyboardMappingReply, InputFocus,
+    KeyButMask, KeyPressEvent, PropMode, Timestamp, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
@@ -27,6 +28,8 @@ pub(super) struct Collector {
     window: u32,
     symbols: GetKeyboardMappingReply,
     focus: bool,
+    /// The property that what is pasted comes in.
+    pasted: Atom,
 }
 
 impl Collector {
@@ -59,7 +62,8 @@ impl Collector {
         connection.change_property8(PropMode::REPLACE, window, name, kind, TITLE.as_bytes())?;
         connection.map_window(window)?;
         let symbols = symbols(&connection)?;
-        Ok(Self { connection, window, symbols, focus: false })
+        let pasted = connection.intern_atom(false, b"SWICTATION_PASTED")?.reply()?.atom;
+        Ok(Self { connection, window, symbols, focus: false, pasted })
     }
 
     /// Takes in what the server told; what was typed.
@@ -67,7 +71,8 @@ impl Collector {
         let mut typed = String::new();
         while let Some(event) = self.connection.poll_for_event()? {
             match event {
-                Event::KeyPress(press) => typed.extend(self.character(&press)),
+                Event::KeyPress(press) => typed.extend(self.pressed(&press)?),
+                Event::SelectionNotify(given) if given.property != x11rb::NONE => typed += &self.pasted()?,
                 Event::MappingNotify(_) => self.symbols = symbols(&self.connection)?,
                 // Where no window manager gives the focus, it is taken.
                 Event::MapNotify(_) => {
@@ -81,6 +86,33 @@ impl Collector {
             }
         }
         Ok(typed)
+    }
+
+    /// What a key press types, or does.
+    fn pressed(&self, press: &KeyPressEvent) -> Result<Option<char>, ReplyError> {
+        let character = self.character(press);
+        if !press.state.contains(KeyButMask::CONTROL) {
+            return Ok(character);
+        }
+        if character.is_some_and(|key| key.eq_ignore_ascii_case(&'v')) {
+            self.paste(press.time)?;
+        }
+        Ok(None)
+    }
+
+    /// Asks for what is on the clipboard.
+    fn paste(&self, time: Timestamp) -> Result<(), ReplyError> {
+        let atom = |name: &[u8]| self.connection.intern_atom(false, name)?.reply().map(|atom| atom.atom);
+        let (clipboard, text) = (atom(b"CLIPBOARD")?, atom(b"UTF8_STRING")?);
+        self.connection.convert_selection(self.window, clipboard, text, self.pasted, time)?;
+        self.connection.flush().map_err(ReplyError::from)
+    }
+
+    /// What was on the clipboard; what is too long to be given at once is missed in the text.
+    fn pasted(&self) -> Result<String, ReplyError> {
+        let asked =
+            self.connection.get_property(true, self.window, self.pasted, AtomEnum::ANY, 0, u32::MAX / 4)?;
+        Ok(String::from_utf8_lossy(&asked.reply()?.value).into_owned())
     }
 
     /// The character of a key press by the table.

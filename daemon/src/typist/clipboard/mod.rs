@@ -17,6 +17,7 @@ pub(super) use selection::{Selection, Sink, Told, Wish};
 pub(super) use transfer::{listening, read, write};
 pub(super) use x11::X11;
 
+use super::TypistError;
 use super::crowding::crowding;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -42,14 +43,16 @@ const FORMS_TOLD: Duration = Duration::from_millis(500);
 /// How often the clipboard is made ours before it is left to others.
 const TRIES: usize = 3;
 
-/// How long nobody must have wanted the text before a window is asked to paste it.
+/// How long nobody must have wanted the text before a window is asked to paste it, on an idle
+/// machine: who remembers what is copied is taken for the window later.
 const QUIET: Duration = Duration::from_millis(100);
 
 /// How long a window may take to want what it is asked to paste, on an idle machine: who is
 /// asked once more too early pastes twice, or takes Ctrl+V for what it is in a terminal.
 const WANTED: Duration = Duration::from_millis(500);
 
-/// How long it may take to insert it: what is typed too early comes before it.
+/// How long it may take to insert it, on an idle machine: what is typed too early comes before
+/// it.
 const INSERTED: Duration = Duration::from_millis(150);
 
 /// What is kept of the old content: so much in bytes, and what is given in so long.
@@ -126,7 +129,7 @@ impl Clipboard {
     ///
     /// # Errors
     /// Why the clipboard cannot be had, for a person.
-    pub(super) async fn hold(&mut self, text: &str) -> Result<(), String> {
+    async fn hold(&mut self, text: &str) -> Result<(), String> {
         let mut content: Content = TEXT.map(|form| (form.to_owned(), text.as_bytes().to_vec())).into();
         content.push((SECRET.0.to_owned(), SECRET.1.to_vec()));
         for _ in 0..TRIES {
@@ -158,16 +161,38 @@ impl Clipboard {
         }
     }
 
+    /// Has the window that has the focus paste a text without a line feed; `press` asks it to
+    /// with this chord, or has no keys for that. A terminal is not asked with what is a
+    /// character there.
+    ///
+    /// # Errors
+    /// [`TypistError::Nowhere`] when the window does not paste; else as for `press`, or why
+    /// nothing can be pasted any more.
+    pub(super) async fn paste(
+        &mut self,
+        text: &str,
+        terminal: bool,
+        mut press: impl AsyncFnMut(Chord) -> Result<bool, TypistError>,
+    ) -> Result<(), TypistError> {
+        self.hold(text).await.map_err(TypistError::lost)?;
+        for chord in Chord::ALL.into_iter().filter(|chord| !(terminal && *chord == Chord::ControlV)) {
+            if press(chord).await? && self.is_pasted().await.map_err(TypistError::lost)? {
+                return Ok(());
+            }
+        }
+        Err(TypistError::nowhere(NOT_PASTED))
+    }
+
     /// Waits until somebody has wanted the text and had time to insert it; whether anybody
     /// did.
     ///
     /// # Errors
     /// Why nobody can want it any more.
-    pub(super) async fn is_pasted(&mut self) -> Result<bool, String> {
+    async fn is_pasted(&mut self) -> Result<bool, String> {
         let deadline = Instant::now() + WANTED.mul_f64(crowding());
         while let Ok(told) = timeout_at(deadline, self.next()).await {
             if self.take_in(told?).await? {
-                tokio::time::sleep(INSERTED).await;
+                tokio::time::sleep(INSERTED.mul_f64(crowding())).await;
                 return Ok(true);
             }
         }
@@ -175,10 +200,14 @@ impl Clipboard {
     }
 
     /// Puts back what there was before the first text.
-    ///
-    /// # Errors
-    /// Why that cannot be done.
-    pub(super) async fn restore(&mut self) -> Result<(), String> {
+    pub(super) async fn put_back(&mut self) {
+        // The text has arrived; what was copied before it is lost at worst.
+        if let Err(why) = self.restore().await {
+            tracing::warn!("the clipboard could not be put back: {why}");
+        }
+    }
+
+    async fn restore(&mut self) -> Result<(), String> {
         if self.before.is_some() {
             self.catch_up().await?;
         }
@@ -211,7 +240,7 @@ impl Clipboard {
                 }
             }
             if ours {
-                deadline = Instant::now() + QUIET;
+                deadline = Instant::now() + QUIET.mul_f64(crowding());
             }
         }
         if ours { Ok(()) } else { Err("the desktop does not lend its clipboard".into()) }
@@ -247,3 +276,6 @@ impl Clipboard {
         TEXT.iter().chain(&PICTURE).find(has).map(|form| (*form).to_owned()).into_iter().collect()
     }
 }
+
+const NOT_PASTED: &str = "the window does not paste, and nothing but pasting brings all of the text into it: \
+                          `swictation last --copy` puts it on the clipboard";

@@ -51,8 +51,8 @@ pub(super) struct Accessible {
     connection: Connection,
     messages: MessageStream,
     window: Option<Thing>,
-    /// What has the focus in it, with its role.
-    field: Option<(Thing, u32)>,
+    /// What has the focus in it, with its role, once the program has answered what that is.
+    field: Option<(Thing, Option<u32>)>,
     class: Option<String>,
 }
 
@@ -88,13 +88,15 @@ impl Accessible {
 
     /// What was told last.
     pub(super) fn now(&self) -> Focused {
-        let role = self.field.as_ref().map(|(_, role)| *role);
+        let role = self.field.as_ref().and_then(|(_, role)| *role);
         Focused {
+            known: true,
             window: self.window.as_ref().map(named),
             field: self.field.as_ref().map(|(field, _)| named(field)),
             class: self.class.clone(),
             password: role == Some(PASSWORD_TEXT),
             terminal: role == Some(TERMINAL),
+            untold: self.field.is_some() && role.is_none(),
         }
     }
 
@@ -124,7 +126,7 @@ impl Accessible {
                 (Changed::Active, true) => return None,
                 (Changed::Active, false) => self.leave(|window| *window == thing)?,
                 (Changed::Focused, true) => {
-                    let role = self.role(&thing).await?;
+                    let role = self.role(&thing).await;
                     self.field = Some((thing, role));
                 }
                 (Changed::Focused, false) => drop(self.field.take_if(|(field, _)| *field == thing)?),
@@ -157,8 +159,14 @@ impl Accessible {
                 let window = self.active().await?;
                 self.enter(window).await;
             }
-            if let (Some(window), None) = (&self.window, &self.field) {
-                self.field = self.focused(window.clone()).await;
+            match (&self.window, &self.field) {
+                (Some(window), None) => self.field = self.focused(window.clone()).await,
+                (_, Some((field, None))) => {
+                    let field = field.clone();
+                    let role = self.role(&field).await;
+                    self.field = Some((field, role));
+                }
+                _ => {}
             }
             Some(())
         };
@@ -178,13 +186,13 @@ impl Accessible {
         None
     }
 
-    /// What has the focus in a window, with its role.
-    async fn focused(&self, window: Thing) -> Option<(Thing, u32)> {
+    /// What has the focus in a window, with its role if the program answers.
+    async fn focused(&self, window: Thing) -> Option<(Thing, Option<u32>)> {
         let mut things = vec![window];
         for _ in 0..THINGS {
             let thing = things.pop()?;
             if self.is(&thing, FOCUSED).await {
-                let role = self.role(&thing).await?;
+                let role = self.role(&thing).await;
                 return Some((thing, role));
             }
             things.extend(self.children(&thing).await.unwrap_or_default());
@@ -194,7 +202,8 @@ impl Accessible {
 
     /// See [`super::Focus::caret`].
     pub(super) async fn caret(&self, from: Option<i32>) -> Option<Caret> {
-        let (field, _) = self.field.as_ref().filter(|(_, role)| *role != PASSWORD_TEXT)?;
+        let (field, _) =
+            self.field.as_ref().filter(|(_, role)| role.is_some_and(|role| role != PASSWORD_TEXT))?;
         let property = (TEXT, "CaretOffset");
         let caret = self.ask(field, PROPERTIES, "Get", &property).await?;
         let caret: OwnedVariant = caret.body().deserialize().ok()?;
@@ -240,8 +249,16 @@ impl Accessible {
         })
     }
 
-    async fn role(&self, thing: &Thing) -> Option<u32> {
-        self.ask(thing, ACCESSIBLE, "GetRole", &()).await?.body().deserialize().ok()
+    /// The number of its role, 0 where it has none; none when the program does not answer in
+    /// time.
+    async fn role(&self, (program, path): &Thing) -> Option<u32> {
+        let asked =
+            self.connection.call_method(Some(program.as_str()), path, Some(ACCESSIBLE), "GetRole", &());
+        match asked.await {
+            Ok(answer) => Some(answer.body().deserialize().unwrap_or_default()),
+            Err(zbus::Error::MethodError(..)) => Some(0),
+            Err(_) => None,
+        }
     }
 
     /// What the program of a thing is called.

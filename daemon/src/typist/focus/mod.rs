@@ -11,8 +11,8 @@ mod accessible;
 mod input_method;
 mod kwin;
 
-use super::Keys;
 use super::crowding::crowding;
+use super::{Keys, terminals};
 use crate::bus::{self, listen_for, runtime};
 use accessible::Accessible;
 use input_method::InputMethods;
@@ -30,7 +30,10 @@ const KWIN: &str = "org.kde.KWin";
 const ACCESSIBILITY: &str = "org.a11y.Bus";
 
 /// How long it is waited for what is known at first.
-const FIRST: Duration = Duration::from_millis(500);
+const FIRST: Duration = Duration::from_secs(2);
+
+/// How often KWin is asked for its windows that has not told of them.
+const TRIES: usize = 3;
 
 /// How long programs may keep text waiting, where they are asked for something, on an idle
 /// machine.
@@ -42,7 +45,10 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// What is known of the focus now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Focused {
-    /// A name of the window that no other has; none where that is not known.
+    /// Whoever may tell of the focus has been found, or is not there.
+    pub known: bool,
+    /// A name of the window that no other has, an empty one while no window has the focus;
+    /// none where nobody tells of it.
     pub window: Option<String>,
     /// A name of the field that no other has; none where the program does not tell.
     pub field: Option<String>,
@@ -52,6 +58,20 @@ pub struct Focused {
     pub password: bool,
     /// It is a terminal.
     pub terminal: bool,
+    /// The program was asked what kind of field it is, and has not answered.
+    pub untold: bool,
+}
+
+impl Focused {
+    /// Whether a terminal has it, as far as somebody tells.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.terminal || self.class.as_deref().is_some_and(terminals::has)
+    }
+
+    /// Whether no window has the focus.
+    pub(super) fn is_nowhere(&self) -> bool {
+        self.window.as_deref() == Some("")
+    }
 }
 
 /// What a program tells of the field that has the focus. Its places are counted in the
@@ -74,7 +94,7 @@ enum Question {
     /// For what becomes of keys.
     Keys(std::sync::mpsc::Sender<Keys>),
     /// For what nobody has told of; it is known when the other end is gone.
-    Rest(std::sync::mpsc::Sender<()>),
+    Look(std::sync::mpsc::Sender<()>),
 }
 
 /// The focus of one session, followed until this is dropped.
@@ -138,7 +158,7 @@ impl Focus {
     pub fn look(&self) {
         let (reply, looked) = std::sync::mpsc::channel();
         if let Some(questions) = &self.questions {
-            let _ = questions.send(Question::Rest(reply));
+            let _ = questions.send(Question::Look(reply));
         }
         let _ = looked.recv_timeout(TOLD.mul_f64(crowding()));
     }
@@ -151,7 +171,7 @@ impl Drop for Focus {
     }
 }
 
-/// Follows both, each as long as it is there, until it is ended.
+/// Follows KWin, programs and input methods, each as long as it is there, until it is ended.
 async fn follow(
     bus: Option<String>,
     (folder, ibus): (PathBuf, PathBuf),
@@ -160,13 +180,11 @@ async fn follow(
     mut asked: UnboundedReceiver<Question>,
 ) {
     let bus = bus.as_deref();
-    let (mut kwin, mut accessible, mut names, mut methods) = tokio::join!(
-        find_kwin(bus, &folder),
-        find_accessible(bus),
-        Names::watch(bus),
-        InputMethods::find(bus, ibus)
-    );
-    let mut looked = None;
+    // Before anything is looked for, so that what comes up meanwhile is not missed.
+    let mut names = Names::watch(bus).await;
+    let (mut kwin, mut accessible, mut methods) =
+        tokio::join!(find_kwin(bus, &folder), find_accessible(bus), InputMethods::find(bus, ibus));
+    let (mut looked, mut tries) = (None, TRIES);
     loop {
         *known.lock().unwrap_or_else(PoisonError::into_inner) =
             merged(kwin.as_ref().map(Kwin::now), accessible.as_ref().map(Accessible::now));
@@ -198,10 +216,16 @@ async fn follow(
                 };
                 drop(reply.send(keys));
             }
-            (Told::Question(Question::Rest(reply)), _, accessible) => {
+            // What is not there may have taken too long to come up.
+            (Told::Question(Question::Look(reply)), kwin, accessible) => {
+                if let (None, Some(names), 1..) = (&kwin, &names, tries)
+                    && names.has(KWIN).await
+                {
+                    tries -= 1;
+                    *kwin = find_kwin(bus, &folder).await;
+                }
                 match accessible {
                     Some(accessible) => accessible.look(TOLD).await,
-                    // It may have taken too long to come up.
                     None => *accessible = find_accessible(bus).await,
                 }
                 looked = Some(reply);
@@ -212,6 +236,7 @@ async fn follow(
             (Told::Name(None), ..) => names = None,
             (Told::Name(Some(message)), ..) => match started(&message) {
                 Some((name, is_there)) if name == KWIN => {
+                    tries = TRIES;
                     kwin = if is_there { find_kwin(bus, &folder).await } else { None };
                 }
                 // That it is gone, its own bus tells.
@@ -248,7 +273,7 @@ enum Told {
 /// What comes and goes on the session's bus.
 struct Names {
     messages: MessageStream,
-    _connection: Connection,
+    connection: Connection,
 }
 
 impl Names {
@@ -261,7 +286,14 @@ impl Names {
             );
             listen_for(&connection, &rule).await.ok()?;
         }
-        Some(Self { messages, _connection: connection })
+        Some(Self { messages, connection })
+    }
+
+    /// Whether somebody has this name.
+    async fn has(&self, name: &str) -> bool {
+        let (bus, object) = ("org.freedesktop.DBus", "/org/freedesktop/DBus");
+        let asked = self.connection.call_method(Some(bus), object, Some(bus), "NameHasOwner", &name).await;
+        asked.and_then(|answer| answer.body().deserialize()).unwrap_or_default()
     }
 
     async fn hear(&mut self) -> Option<Message> {
@@ -294,11 +326,9 @@ async fn next(told: Option<impl Future<Output = Option<Message>>>) -> Option<Mes
 
 /// KWin knows windows, all of them; programs know their fields.
 fn merged(kwin: Option<Focused>, accessible: Option<Focused>) -> Focused {
-    match (kwin, accessible.unwrap_or_default()) {
-        (Some(kwin), programs) => {
-            let Focused { field, password, terminal, .. } = programs;
-            Focused { field, password, terminal, ..kwin }
-        }
-        (None, programs) => programs,
+    let programs = Focused { known: true, ..accessible.unwrap_or_default() };
+    match kwin {
+        Some(Focused { window, class, .. }) => Focused { window, class, ..programs },
+        None => programs,
     }
 }

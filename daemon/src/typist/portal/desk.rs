@@ -4,10 +4,9 @@ use super::ei::Keyboard;
 use super::modifiers::Modifiers;
 use super::session::Session;
 use crate::bus::next;
-use crate::typist::TypistError;
-use crate::typist::clipboard::{Chord, Clipboard, Control, Selection, Told, X11};
+use crate::typist::clipboard::{Clipboard, Control, Selection, Told, X11};
 use crate::typist::layout::{self, Active, Layout, Stroke};
-use crate::typist::locks;
+use crate::typist::{Keys, TypistError, locks};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,14 +28,6 @@ const MISSING: Duration = Duration::from_secs(3);
 /// How long a hotkey may be held before text is given back.
 const HELD: Duration = Duration::from_secs(3);
 
-/// Why typing stops before the end.
-enum Halt {
-    /// The session is of no use any more.
-    Gone(String),
-    /// It cannot be typed now.
-    Nowhere(String),
-}
-
 /// What the desktop has to say.
 pub(super) enum News {
     /// The session is over, and why.
@@ -57,6 +48,10 @@ pub(super) struct Desk {
     x11: Option<String>,
     /// The group that was active when the last edit began.
     group: u32,
+    /// Others tell that a terminal has the focus.
+    terminal: bool,
+    /// What is typed with keys may be other text in the window, and is pasted.
+    composed: bool,
 }
 
 impl Desk {
@@ -65,12 +60,11 @@ impl Desk {
     /// # Errors
     /// Why that cannot be done, for a person.
     pub(super) async fn open(
-        session: Session,
+        session: Arc<Session>,
         clipboard: Option<MessageStream>,
         display: Option<PathBuf>,
         x11: Option<String>,
     ) -> Result<Self, String> {
-        let session = Arc::new(session);
         let closed = session.closed().await?;
         let portal = clipboard.map(|told| super::Selection::new(session.clone(), told));
         // A connection for each: they are read at different times.
@@ -80,7 +74,17 @@ impl Desk {
         let modifiers = connect().and_then(Modifiers::follow);
         let clipboard = selection.map(Clipboard::new);
         let keyboard = Keyboard::connect(session.eis().await?).await?;
-        Ok(Self { session, closed, keyboard, clipboard, modifiers, x11, group: 0 })
+        Ok(Self {
+            session,
+            closed,
+            keyboard,
+            clipboard,
+            modifiers,
+            x11,
+            group: 0,
+            terminal: false,
+            composed: false,
+        })
     }
 
     /// Ends the session.
@@ -137,36 +141,39 @@ impl Desk {
         }
     }
 
-    /// Applies an edit as far as it can be; where an input method has `composed` what is
-    /// typed, only line feeds are typed.
-    pub(super) async fn apply(&mut self, edit: &Edit, composed: bool) -> Result<(), TypistError> {
+    /// Applies an edit as far as it can be, to what is a `terminal` as far as others tell. Where
+    /// an input method composes, only line feeds are typed.
+    pub(super) async fn apply(
+        &mut self,
+        edit: &Edit,
+        keys: &Keys,
+        terminal: bool,
+    ) -> Result<(), TypistError> {
+        self.terminal = terminal;
+        self.composed = match keys {
+            Keys::Direct => false,
+            // It mostly does arrive.
+            Keys::Late => self.clipboard.is_some(),
+            Keys::Composed(_) => true,
+        };
         let text: Vec<char> = insertable(&edit.insert).chars().collect();
         let mut typed = 0;
-        let mut result = self.type_all(edit.erase, &text, composed, &mut typed).await;
-        result = result.and(self.keyboard.rest().await.map_err(Halt::Gone));
+        let mut result = self.type_all(edit.erase, &text, &mut typed).await;
+        result = result.and(self.keyboard.rest().await.map_err(TypistError::lost));
         if let Some(clipboard) = &mut self.clipboard {
-            // The text has arrived; what was copied before it is lost at worst.
-            if let Err(why) = clipboard.restore().await {
-                tracing::warn!("the clipboard could not be put back: {why}");
-            }
+            clipboard.put_back().await;
         }
-        result.map_err(|halt| match halt {
-            Halt::Gone(reason) => TypistError::Lost { typed, reason },
-            Halt::Nowhere(reason) => TypistError::Nowhere { typed, reason },
-        })
+        if let Err(error) = &mut result {
+            error.add(typed);
+        }
+        result
     }
 
     /// Erases, then types; `typed` counts the characters that are confirmed.
-    async fn type_all(
-        &mut self,
-        erase: usize,
-        text: &[char],
-        composed: bool,
-        typed: &mut usize,
-    ) -> Result<(), Halt> {
-        let way = Way { composed, pastes: self.clipboard.is_some() };
+    async fn type_all(&mut self, erase: usize, text: &[char], typed: &mut usize) -> Result<(), TypistError> {
+        let way = Way { composed: self.composed, pastes: self.clipboard.is_some() };
         if let Some(modifiers) = &mut self.modifiers {
-            modifiers.look().await.map_err(Halt::Gone)?;
+            modifiers.look().await.map_err(TypistError::lost)?;
         }
         self.come_in().await?;
         if self.keyboard.layout().groups() > 1 {
@@ -176,15 +183,15 @@ impl Desk {
         if !way.pastes
             && let Some(lacking) = text.iter().find(|c| way.strokes(self.keyboard.layout(), **c).is_none())
         {
-            if composed {
-                return Err(Halt::Nowhere(COMPOSED.into()));
+            if self.composed {
+                return Err(TypistError::nowhere(COMPOSED));
             }
-            return Err(Halt::Nowhere(cannot_paste(*lacking)));
+            return Err(TypistError::nowhere(cannot_paste(*lacking)));
         }
         let mut erased = 0;
         while erased < erase {
             let stroke =
-                self.keyboard.layout().backspace().ok_or_else(|| Halt::Nowhere(NO_BACKSPACE.into()))?;
+                self.keyboard.layout().backspace().ok_or_else(|| TypistError::nowhere(NO_BACKSPACE))?;
             let count = (erase - erased).min(STRIDE);
             if self.stride(&vec![stroke; count]).await? {
                 erased += count;
@@ -198,7 +205,7 @@ impl Desk {
             let (count, strokes) = (strokes.len(), strokes.concat());
             if count == 0 {
                 let count = span(rest, |c| way.strokes(layout, c).is_some());
-                self.paste(&rest[..count], composed).await?;
+                self.paste(&rest[..count]).await?;
                 *typed += count;
             } else {
                 if self.stride(&strokes).await? {
@@ -224,62 +231,60 @@ impl Desk {
     }
 
     /// Has the window paste a text.
-    async fn paste(&mut self, text: &[char], composed: bool) -> Result<(), Halt> {
+    async fn paste(&mut self, text: &[char]) -> Result<(), TypistError> {
         self.prefer_x11().await;
-        let Some(clipboard) = &mut self.clipboard else {
-            return Err(Halt::Nowhere(text.first().copied().map_or_else(String::new, cannot_paste)));
+        let terminal = self.terminal;
+        let Some(mut clipboard) = self.clipboard.take() else {
+            return Err(TypistError::nowhere(text.first().copied().map_or_else(String::new, cannot_paste)));
         };
-        clipboard.composed(composed);
-        clipboard.hold(&String::from_iter(text)).await.map_err(Halt::Gone)?;
-        for chord in Chord::ALL {
-            let Some(stroke) = self.keyboard.layout().chord(chord) else { continue };
+        clipboard.composed(self.composed);
+        let press = async |chord| {
+            let Some(stroke) = self.keyboard.layout().chord(chord) else { return Ok(false) };
             self.stride(&[stroke]).await?;
-            self.pause().await?;
-            let Some(clipboard) = &mut self.clipboard else { break };
-            if clipboard.is_pasted().await.map_err(Halt::Gone)? {
-                return Ok(());
-            }
-        }
-        Err(Halt::Nowhere(NOT_PASTED.into()))
+            self.pause().await.map(|()| true)
+        };
+        let pasted = clipboard.paste(&String::from_iter(text), terminal, press).await;
+        self.clipboard = Some(clipboard);
+        pasted
     }
 
     /// Presses keys; whether they were taken, which holds also if the session ends then.
-    async fn stride(&mut self, strokes: &[Stroke]) -> Result<bool, Halt> {
-        self.keyboard.press(strokes).await.map_err(Halt::Gone)
+    async fn stride(&mut self, strokes: &[Stroke]) -> Result<bool, TypistError> {
+        self.keyboard.press(strokes).await.map_err(TypistError::lost)
     }
 
     /// Waits until the next keys may be pressed.
-    async fn pause(&mut self) -> Result<(), Halt> {
-        self.keyboard.until(Instant::now() + PAUSE, |_| false).await.map_err(Halt::Gone)?;
+    async fn pause(&mut self) -> Result<(), TypistError> {
+        self.keyboard.until(Instant::now() + PAUSE, |_| false).await.map_err(TypistError::lost)?;
         self.come_in().await
     }
 
     /// Waits until there is a keyboard and nobody holds a modifier, which would make
     /// commands of the text.
-    async fn come_in(&mut self) -> Result<(), Halt> {
+    async fn come_in(&mut self) -> Result<(), TypistError> {
         let caps_lock = match &mut self.modifiers {
             Some(modifiers) => {
-                modifiers.catch_up().map_err(Halt::Gone)?;
+                modifiers.catch_up().map_err(TypistError::lost)?;
                 let free = async {
                     while modifiers.is_held() {
                         modifiers.hear().await?;
                     }
-                    Ok(modifiers.caps_lock())
+                    Ok::<_, String>(modifiers.caps_lock())
                 };
                 let free = tokio::time::timeout(HELD, free).await;
-                free.map_err(|_| Halt::Nowhere(MODIFIER.into()))?.map_err(Halt::Gone)?
+                free.map_err(|_| TypistError::nowhere(MODIFIER))?.map_err(TypistError::lost)?
             }
             None => locks::caps_lock(Path::new(locks::LAMPS)),
         };
         let deadline = Instant::now() + MISSING;
-        if !self.keyboard.until(deadline, Keyboard::is_ready).await.map_err(Halt::Gone)? {
-            return Err(Halt::Gone("the desktop took its keyboard away".into()));
+        if !self.keyboard.until(deadline, Keyboard::is_ready).await.map_err(TypistError::lost)? {
+            return Err(TypistError::lost("the desktop took its keyboard away"));
         }
         let locked = if caps_lock { Active::CAPS_LOCK } else { 0 };
-        self.keyboard.suppose(Active { locked, group: self.group }).map_err(Halt::Gone)?;
+        self.keyboard.suppose(Active { locked, group: self.group }).map_err(TypistError::lost)?;
         let free = |keyboard: &Keyboard| keyboard.is_ready() && !keyboard.is_held();
-        if !self.keyboard.until(Instant::now() + HELD, free).await.map_err(Halt::Gone)? {
-            return Err(Halt::Nowhere(MODIFIER.into()));
+        if !self.keyboard.until(Instant::now() + HELD, free).await.map_err(TypistError::lost)? {
+            return Err(TypistError::nowhere(MODIFIER));
         }
         Ok(())
     }
@@ -330,9 +335,6 @@ fn cannot_paste(character: char) -> String {
 const NO_BACKSPACE: &str = "the keyboard layout has no BackSpace";
 
 const MODIFIER: &str = "a modifier key is held down, such as Ctrl, Alt or Super: let go of it";
-
-const NOT_PASTED: &str = "the window does not paste, and the keyboard layouts lack a character of the \
-                          text, or an input method composes what is typed";
 
 const COMPOSED: &str = "an input method composes what is typed, and the portal of this desktop lends no \
                         clipboard to paste from: switch the input method off";

@@ -7,10 +7,11 @@
 use super::desk::{self, Desk};
 use super::session::{self, Refusal, Session};
 use super::token::Token;
-use crate::typist::TypistError;
 use crate::typist::listener::Listen;
+use crate::typist::{Keys, TypistError};
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use swictation_core::Edit;
 use tokio::time::Instant;
@@ -53,8 +54,10 @@ pub(super) struct Life {
     /// How many sessions were asked for.
     sessions: usize,
     stage: Stage,
-    /// An input method composes what is typed.
-    composed: bool,
+    /// What becomes of keys.
+    keys: Keys,
+    /// Others tell that a terminal has the focus.
+    terminal: bool,
 }
 
 impl Life {
@@ -70,7 +73,8 @@ impl Life {
     ) -> Result<Self, String> {
         let connection = session::connect(bus).await?;
         session::check(&connection).await?;
-        Ok(Self { connection, display, x11, token, sessions: 0, stage: Stage::Absent, composed: false })
+        let stage = Stage::Absent;
+        Ok(Self { connection, display, x11, token, sessions: 0, stage, keys: Keys::Direct, terminal: false })
     }
 
     /// Asks for a session; the answer comes when it is attended to.
@@ -124,8 +128,13 @@ impl Listen for Life {
 
     async fn take_in(&mut self, news: News) {
         let over = match (news, &mut self.stage) {
-            // Whoever applies an edit next is told what failed.
-            (News::Opened(opened), _) => return drop(self.opened(opened)),
+            (News::Opened(opened), _) => {
+                // Whoever applies an edit next asks again, and is told what fails then.
+                if let Err(why) = self.opened(opened) {
+                    tracing::info!("the desktop's portal opens no session: {why}");
+                }
+                return;
+            }
             (News::Session(desk::News::Over(why)), _) => why,
             (News::Session(desk::News::Clipboard(told)), Stage::Open(desk)) => match desk.take_in(told).await
             {
@@ -144,8 +153,13 @@ impl Listen for Life {
         }
     }
 
-    fn composed(&mut self, composed: bool) {
-        self.composed = composed;
+    fn keys(&mut self, keys: &Keys) -> bool {
+        self.keys = keys.clone();
+        true
+    }
+
+    fn tell_terminal(&mut self, terminal: bool) {
+        self.terminal = terminal;
     }
 
     async fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
@@ -154,19 +168,19 @@ impl Listen for Life {
         }
         if let Stage::Opening(opening, until) = &mut self.stage {
             let Ok(opened) = tokio::time::timeout_at(*until, opening).await else {
-                return Err(nowhere(ASKED));
+                return Err(TypistError::nowhere(ASKED));
             };
             self.opened(opened).map_err(TypistError::Unavailable)?;
         }
         match &mut self.stage {
             Stage::Open(desk) => {
-                let applied = desk.apply(edit, self.composed).await;
+                let applied = desk.apply(edit, &self.keys, self.terminal).await;
                 if let Err(TypistError::Lost { .. }) = applied {
                     self.close().await;
                 }
                 applied
             }
-            _ => Err(nowhere(DENIED)),
+            _ => Err(TypistError::nowhere(DENIED)),
         }
     }
 }
@@ -187,11 +201,15 @@ async fn open(
         }
         opened => opened?,
     };
-    Desk::open(session, clipboard, display, x11).await.map(Box::new).map_err(Refusal::Failed)
-}
-
-fn nowhere(reason: &str) -> TypistError {
-    TypistError::Nowhere { typed: 0, reason: reason.into() }
+    let session = Arc::new(session);
+    match Desk::open(Arc::clone(&session), clipboard, display, x11).await {
+        Ok(desk) => Ok(Box::new(desk)),
+        Err(why) => {
+            // The desktop would show it for as long as the daemon runs.
+            session.close().await;
+            Err(Refusal::Failed(why))
+        }
+    }
 }
 
 const ASKED: &str = "the desktop asks whether Swictation may type (remote control of the keyboard): \

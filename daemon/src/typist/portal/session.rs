@@ -27,6 +27,8 @@ const KEYBOARD: u32 = 1;
 const UNTIL_REVOKED: u32 = 2;
 /// ConnectToEIS came with this version of the interface.
 const WITH_EIS: u32 = 2;
+/// Layouts of the person's in one keyboard map of GNOME.
+const GNOMES_GROUPS: usize = 3;
 
 /// How long the portal may take where it asks nobody.
 pub(super) const ANSWER: Duration = Duration::from_secs(5);
@@ -154,13 +156,9 @@ impl Session {
 
     /// Which of several layouts is active, as far as the desktop tells.
     pub(super) async fn group(&self) -> Option<u32> {
-        let sources = || self.setting("sources");
         match self.setting("mru-sources").await {
             // GNOME has the newest first; before the first change there is none.
-            Some(newest) => {
-                let newest = newest.into_iter().next()?;
-                sources().await?.iter().position(|source| *source == newest)?.try_into().ok()
-            }
+            Some(newest) => group(&self.setting("sources").await?, newest.first()?),
             None => {
                 let (to, interface) = (Some("org.kde.keyboard"), Some("org.kde.KeyboardLayouts"));
                 let asked = self.connection.call_method(to, "/Layouts", interface, "getLayout", &());
@@ -240,4 +238,42 @@ async fn request(
 
 fn failed(error: impl std::fmt::Display) -> Refusal {
     Refusal::Failed(format!("the desktop's portal failed: {error}"))
+}
+
+/// Which group a source of GNOME's is. Its shell makes maps of three layouts each, as X allows
+/// for four groups and it adds one of its own; a layout that stands there twice is one. Which
+/// layout an input method brings along is not told: mostly one that is there anyway.
+fn group(sources: &[(String, String)], active: &(String, String)) -> Option<u32> {
+    let mut layouts: Vec<&(String, String)> = Vec::new();
+    for source in sources.iter().filter(|(kind, _)| kind == "xkb") {
+        if !layouts.contains(&source) {
+            layouts.push(source);
+        }
+    }
+    let place = layouts.iter().position(|layout| *layout == active)?;
+    u32::try_from(place % GNOMES_GROUPS).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn active(names: &[&str], active: &str) -> Option<u32> {
+        let source = |name: &str| match name.split_once(':') {
+            Some((kind, name)) => (kind.to_owned(), name.to_owned()),
+            None => ("xkb".to_owned(), name.to_owned()),
+        };
+        let sources: Vec<_> = names.iter().map(|name| source(name)).collect();
+        group(&sources, &source(active))
+    }
+
+    #[test]
+    fn gnome_has_groups_of_three_layouts() {
+        let four = ["us", "de", "fr+bepo", "ru", "gr"];
+        let groups = four.map(|layout| active(&four, layout));
+        assert_eq!(groups, [Some(0), Some(1), Some(2), Some(0), Some(1)]);
+        assert_eq!(active(&["us", "ibus:anthy", "us", "de"], "de"), Some(1));
+        assert_eq!(active(&["us", "ibus:anthy"], "ibus:anthy"), None);
+        assert_eq!(active(&[], "us"), None);
+    }
 }

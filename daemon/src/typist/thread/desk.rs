@@ -9,10 +9,10 @@
 //! and never decides what becomes of a text that could not be typed.
 
 use super::{Order, Report};
-use crate::typist::focus::Focus;
+use crate::typist::focus::{Focus, Focused};
 use crate::typist::guard::Guard;
 use crate::typist::ledger::Ledger;
-use crate::typist::{ELSEWHERE, Keys, Typist, TypistError};
+use crate::typist::{Keys, Typist, TypistError, terminals};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -32,7 +32,7 @@ const PIECE: usize = 200;
 pub(super) struct Desk<O, R> {
     /// The one mechanism that is active.
     typist: Option<Box<dyn Typist>>,
-    open: O,
+    opener: O,
     /// What became of keys the last time.
     keys: Keys,
     /// Those whose text would not arrive as it is because of that.
@@ -42,10 +42,32 @@ pub(super) struct Desk<O, R> {
     guard: Guard,
     /// A dictation is kept to one window.
     keep: bool,
+    /// The typist that knew the window which text is kept to is gone: of the window that
+    /// another finds, nobody can say that it is the one.
+    homeless: bool,
     /// Why an edit failed, until it is told to resume.
-    halted: Option<String>,
-    /// It failed because another window has the focus.
+    halted: Option<Failure>,
+}
+
+/// Why not all of an edit arrived.
+#[derive(Clone)]
+struct Failure {
+    /// For a person.
+    why: String,
+    /// Another window has the focus than the one that text is kept to.
     elsewhere: bool,
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self { why, elsewhere: false }
+    }
+}
+
+impl From<TypistError> for Failure {
+    fn from(error: TypistError) -> Self {
+        Self { why: error.to_string(), elsewhere: matches!(error, TypistError::Elsewhere { .. }) }
+    }
 }
 
 impl<O, R> Desk<O, R>
@@ -57,15 +79,15 @@ where
     pub(super) fn new(open: O, config: &Config, reports: R) -> Self {
         Self {
             typist: None,
-            open,
+            opener: open,
             keys: Keys::Direct,
             composed: Vec::new(),
             reports,
             ledger: Ledger::default(),
             guard: Guard::new(config),
             keep: config.focus != config::Focus::Follow,
+            homeless: false,
             halted: None,
-            elsewhere: false,
         }
     }
 
@@ -111,13 +133,13 @@ where
     fn obey(&mut self, order: Order) {
         match order {
             Order::Prepare => {
-                if let Err(e) = self.opened(&[]) {
+                if let Err(e) = self.open(&[]) {
                     tracing::warn!("typing is not possible yet: {e}");
                 }
             }
             Order::Apply(id, edit) => {
                 let (typed, result) = match &self.halted {
-                    Some(why) => (0, Err(why.clone())),
+                    Some(failure) => (0, Err(failure.clone())),
                     None => self.apply(id, edit),
                 };
                 self.halted = result.as_ref().err().cloned();
@@ -125,9 +147,11 @@ where
             }
             Order::Resume => self.halted = None,
             Order::Watch(dictating) => self.watch(dictating),
-            Order::TakeBack { erase, .. } => {
+            Order::TakeBack { erase, utterance, .. } => {
                 self.halted = None;
-                match if erase { self.take_back(0) } else { Ok(0) } {
+                // What a program in a terminal has made of more than that, nobody knows.
+                let from = if self.is_in_terminal() { utterance } else { 0 };
+                match if erase { self.take_back(from) } else { Ok(0) } {
                     Ok(0) => {}
                     Ok(characters) => {
                         tracing::info!("{characters} characters of the cancelled dictation were erased")
@@ -138,15 +162,21 @@ where
             }
             Order::Scratch { id, from } => {
                 let result = self.take_back(from).map(drop);
-                self.report(id, 0, result);
+                self.report(id, 0, result.map_err(Failure::from));
             }
         }
     }
 
-    fn report(&self, id: u64, typed: usize, result: Result<(), String>) {
+    fn report(&self, id: u64, typed: usize, result: Result<(), Failure>) {
         let typist = self.typist.as_ref().map_or("", |typist| typist.name());
-        let elsewhere = result.is_err() && self.elsewhere;
-        (self.reports)(Report { id, result, elsewhere, typed, typist });
+        let elsewhere = result.as_ref().is_err_and(|failure| failure.elsewhere);
+        (self.reports)(Report {
+            id,
+            result: result.map_err(|failure| failure.why),
+            elsewhere,
+            typed,
+            typist,
+        });
     }
 
     /// Takes out of the queue what somebody further back in it does not want typed.
@@ -168,9 +198,15 @@ where
     fn watch(&mut self, dictating: bool) {
         self.ledger.renew(dictating);
         self.guard.watch(dictating, self.keep);
+        self.homeless = false;
         if let Some(typist) = &mut self.typist {
             if dictating { typist.watch(self.keep) } else { typist.rest() }
         }
+    }
+
+    fn is_in_terminal(&mut self) -> bool {
+        let mut class = || self.typist.as_mut()?.class();
+        self.guard.look().is_terminal() || class().is_some_and(|class| terminals::has(&class))
     }
 
     /// Erases what the edit with this number and those behind it typed; how many characters
@@ -195,19 +231,20 @@ where
         }
     }
 
-    /// The typist, opened if there is none; while an input method takes the keys, one that can
-    /// do without.
-    fn opened(&mut self, failed: &[&'static str]) -> Result<&mut Box<dyn Typist>, TypistError> {
+    /// Opens a typist if there is none; while an input method takes the keys, one that can do
+    /// without. None takes the place of one that sees another window than the one that text is
+    /// kept to.
+    fn open(&mut self, failed: &[&'static str]) -> Result<(), TypistError> {
         let keys = self.guard.keys();
         if self.keys != keys && !self.composed.is_empty() {
+            self.leave()?;
             self.composed.clear();
-            self.leave();
         }
         self.keys = keys;
         loop {
             let mut typist = match self.typist.take() {
                 Some(typist) => typist,
-                None => match (self.open)(&[failed, &self.composed].concat()) {
+                None => match (self.opener)(&[failed, &self.composed].concat()) {
                     Ok(typist) => self.ready(typist),
                     Err(e) if self.composed.is_empty() => return Err(e),
                     Err(e) => match &self.keys {
@@ -218,17 +255,20 @@ where
                         }
                         // It mostly does arrive.
                         Keys::Late | Keys::Direct => {
-                            let typist = (self.open)(failed)?;
+                            let typist = (self.opener)(failed)?;
                             self.ready(typist)
                         }
                     },
                 },
             };
-            if typist.keys(&self.keys) || self.composed.contains(&typist.name()) {
-                return Ok(self.typist.insert(typist));
+            let name = typist.name();
+            let fits = typist.keys(&self.keys) || self.composed.contains(&name);
+            self.typist = Some(typist);
+            if fits {
+                return Ok(());
             }
-            self.composed.push(typist.name());
-            self.leave();
+            self.leave()?;
+            self.composed.push(name);
         }
     }
 
@@ -240,80 +280,112 @@ where
         typist
     }
 
-    /// Another typist goes on.
-    fn leave(&mut self) {
+    /// Another typist goes on, which takes the window that has the focus for the one that text
+    /// is kept to.
+    fn leave(&mut self) -> Result<(), TypistError> {
+        if self.keep && self.typist.as_mut().is_some_and(|typist| !typist.is_home()) {
+            return Err(TypistError::Elsewhere { typed: 0 });
+        }
         self.typist = None;
         self.ledger.doubt("another typist typed a part of it");
+        Ok(())
     }
 
     /// Applies the edit with the typist that is there, with that opened again, or with
     /// another; how many characters arrived in all, and why not all did.
-    fn apply(&mut self, id: u64, edit: Edit) -> (usize, Result<(), String>) {
+    fn apply(&mut self, id: u64, edit: Edit) -> (usize, Result<(), Failure>) {
         let text: Vec<char> = insertable(&edit.insert).chars().collect();
         let (mut typed, mut erase) = (0, edit.erase);
-        let (mut reopened, mut failed) = (Vec::new(), Vec::new());
-        let mut reason = String::new();
+        let mut lost = Lost::default();
         loop {
-            let typist = match self.opened(&failed) {
-                Ok(typist) => typist,
-                Err(e) if reason.is_empty() => return (typed, Err(e.to_string())),
-                Err(e) => return (typed, Err(format!("{reason}; then: {e}"))),
+            let now = match self.admitted(id, &lost, typed < text.len()) {
+                Ok(now) => now,
+                Err(failure) => return (typed, Err(failure)),
             };
-            let (name, knows_windows) = (typist.name(), typist.knows_windows());
-            let now = self.guard.look();
-            if let Some(why) = self.guard.refuses(&now) {
-                return (typed, Err(why.to_owned()));
-            }
-            self.elsewhere = !knows_windows && self.guard.is_elsewhere(&now);
-            if self.elsewhere {
-                return (typed, Err(ELSEWHERE.to_owned()));
-            }
             let Some(typist) = &mut self.typist else { continue };
-            if self.ledger.is_open() && typed < text.len() && !typist.sees_others() {
-                self.guard.begin(id, &now);
-            }
+            let knows_windows = typist.knows_windows();
             let end = if knows_windows { text.len() } else { text.len().min(typed + PIECE) };
             let piece = String::from_iter(&text[typed..end]);
             let piece = self.guard.admit(piece, &now, || typist.class());
             let piece = Edit { erase, insert: piece };
             let result = typist.apply(&piece);
-            let arrived = match &result {
-                Ok(()) => end - typed,
-                Err(
-                    TypistError::Lost { typed, .. }
-                    | TypistError::Nowhere { typed, .. }
-                    | TypistError::Elsewhere { typed },
-                ) => *typed,
-                Err(TypistError::Unavailable(_)) => 0,
-            };
+            let arrived = result.as_ref().map_or_else(TypistError::typed, |()| end - typed);
             self.ledger.note(id, piece.insert.chars().take(arrived));
             typed += arrived;
-            let Err(e) = result else {
-                if typed == text.len() {
-                    return (typed, Ok(()));
+            match result {
+                Ok(()) if typed == text.len() => return (typed, Ok(())),
+                Ok(()) => {}
+                Err(e @ (TypistError::Nowhere { .. } | TypistError::Elsewhere { .. })) => {
+                    return (typed, Err(e.into()));
                 }
-                erase = 0;
-                continue;
-            };
-            self.elsewhere = matches!(e, TypistError::Elsewhere { .. });
-            if let TypistError::Nowhere { .. } | TypistError::Elsewhere { .. } = e {
-                return (typed, Err(e.to_string()));
-            }
-            self.typist = None;
-            self.ledger.doubt("the typist was lost in between");
-            // How much was erased is not known: erasing again could take the user's text.
-            if erase > 0 && arrived == 0 {
-                return (typed, Err(e.to_string()));
+                Err(e) => {
+                    let name = typist.name();
+                    self.typist = None;
+                    self.ledger.doubt("the typist was lost in between");
+                    self.homeless |= self.keep && self.ledger.is_open() && knows_windows;
+                    // How much was erased is not known: erasing again could take the user's text.
+                    if erase > 0 && arrived == 0 {
+                        return (typed, Err(e.into()));
+                    }
+                    lost.add(name, &e);
+                }
             }
             erase = 0;
-            let again = matches!(e, TypistError::Lost { .. }) && !reopened.contains(&name);
-            if again {
-                reopened.push(name)
-            } else {
-                failed.push(name)
-            }
-            tracing::warn!("{name}: {e}; {}", if again { "opening it again" } else { "trying another way" });
-            reason = e.to_string();
         }
     }
+
+    /// What is known of the focus when a typist is there and may type; `more` is to come.
+    fn admitted(&mut self, id: u64, lost: &Lost, more: bool) -> Result<Focused, Failure> {
+        match self.open(&lost.failed) {
+            Ok(()) => {}
+            Err(e) if lost.reason.is_empty() => return Err(e.into()),
+            Err(e) => return Err(format!("{}; then: {e}", lost.reason).into()),
+        }
+        if self.homeless {
+            return Err(Failure { why: HOMELESS.to_owned(), elsewhere: true });
+        }
+        let now = self.guard.look();
+        if let Some(why) = self.guard.refuses(&now) {
+            return Err(why.to_owned().into());
+        }
+        let knows = |what: fn(&dyn Typist) -> bool| self.typist.as_deref().is_some_and(what);
+        let (knows_windows, sees_others) = (knows(|t| t.knows_windows()), knows(|t| t.sees_others()));
+        if !knows_windows && self.guard.is_elsewhere(&now) {
+            return Err(TypistError::Elsewhere { typed: 0 }.into());
+        }
+        if self.ledger.is_open() && more && !sees_others {
+            self.guard.begin(id, &now);
+        }
+        if let Some(typist) = &mut self.typist {
+            typist.tell_terminal(now.is_terminal());
+        }
+        Ok(now)
+    }
 }
+
+/// The typists that an edit has lost.
+#[derive(Default)]
+struct Lost {
+    /// Those that were opened again.
+    reopened: Vec<&'static str>,
+    /// Those that are not to be tried again.
+    failed: Vec<&'static str>,
+    /// Why the last was lost.
+    reason: String,
+}
+
+impl Lost {
+    fn add(&mut self, name: &'static str, error: &TypistError) {
+        let again = matches!(error, TypistError::Lost { .. }) && !self.reopened.contains(&name);
+        if again {
+            self.reopened.push(name)
+        } else {
+            self.failed.push(name)
+        }
+        tracing::warn!("{name}: {error}; {}", if again { "opening it again" } else { "trying another way" });
+        self.reason = error.to_string();
+    }
+}
+
+const HOMELESS: &str = "the typist lost the window that was dictated into, and cannot tell it from others: \
+                        dictate again";

@@ -20,11 +20,13 @@ struct Frail {
     lasts: usize,
     /// What has the focus takes no text.
     nowhere: bool,
+    /// What has the focus.
+    class: Option<&'static str>,
 }
 
 impl Frail {
     fn new(window: &Window, lasts: usize) -> Frail {
-        Frail { name: "frail", window: window.clone(), lasts, nowhere: false }
+        Frail { name: "frail", window: window.clone(), lasts, nowhere: false, class: None }
     }
 }
 
@@ -34,6 +36,9 @@ impl Typist for Frail {
     }
     fn sees_others(&self) -> bool {
         true
+    }
+    fn class(&mut self) -> Option<String> {
+        self.class.map(str::to_owned)
     }
     fn take_back(&mut self, characters: usize) -> Result<(), String> {
         let mut window = self.window.lock().unwrap();
@@ -205,9 +210,22 @@ fn a_focus_that_takes_no_text_is_no_reason_for_another_mechanism() {
 /// What the window has after the first edit was typed before, two in and one after a
 /// dictation that is then cancelled, and what was reported of each edit.
 fn cancelled(lasts: &'static [usize], edits: [&str; 3], erase: bool) -> (String, Vec<usize>) {
+    cancelled_in(None, lasts, edits, erase)
+}
+
+/// The same in a window of this class.
+fn cancelled_in(
+    class: Option<&'static str>,
+    lasts: &'static [usize],
+    edits: [&str; 3],
+    erase: bool,
+) -> (String, Vec<usize>) {
     let window = Window::default();
     let (shared, mut lives) = (window.clone(), lasts.iter());
-    let open = move |_: &[&str]| Ok(Box::new(Frail::new(&shared, *lives.next().unwrap())) as Box<dyn Typist>);
+    let open = move |_: &[&str]| {
+        let frail = Frail::new(&shared, *lives.next().unwrap());
+        Ok(Box::new(Frail { class, ..frail }) as Box<dyn Typist>)
+    };
     let (thread, reports) = desk(open);
     thread.send(1, insert("before "));
     thread.watch(true);
@@ -219,7 +237,7 @@ fn cancelled(lasts: &'static [usize], edits: [&str; 3], erase: bool) -> (String,
     // Both are in the queue before the thread takes the first.
     let mut orders = VecDeque::from([
         Order::Apply(4, insert(edits[2])),
-        Order::TakeBack { from: 4, erase },
+        Order::TakeBack { from: 4, utterance: 3, erase },
         Order::Apply(5, insert("next")),
     ]);
     let dropped = std::cell::Cell::new(0);
@@ -240,6 +258,13 @@ fn cancelling_erases_what_the_dictation_typed_and_nothing_else() {
         cancelled(&[100], ["one", " two", " three"], false),
         ("before one twonext".into(), vec![7, 3, 4])
     );
+}
+
+#[test]
+fn cancelling_erases_no_more_than_the_last_utterance_in_a_terminal() {
+    let edits = ["one", " two", " three"];
+    assert_eq!(cancelled_in(Some("foot"), &[100], edits, true).0, "before onenext");
+    assert_eq!(cancelled_in(Some("gedit"), &[100], edits, true).0, "before next");
 }
 
 #[test]
@@ -300,9 +325,70 @@ fn what_is_scratched_before_it_was_typed_is_dropped() {
         Order::Apply(2, insert("two")),
         Order::Scratch { id: 3, from: 2 },
         Order::Apply(4, insert("three")),
-        Order::TakeBack { from: 4, erase: false },
+        Order::TakeBack { from: 4, utterance: 4, erase: false },
     ]);
     desk.drop_cancelled(&mut orders);
     assert_eq!(*dropped.borrow(), [(2, 0, Ok(())), (4, 0, Ok(()))]);
     assert_eq!(orders.len(), 3);
+}
+
+/// A typist of a session with windows, the first edits of which end with these errors.
+struct Windows(VecDeque<TypistError>);
+
+impl Typist for Windows {
+    fn name(&self) -> &'static str {
+        "windows"
+    }
+    fn knows_windows(&self) -> bool {
+        true
+    }
+    fn apply(&mut self, _: &Edit) -> Result<(), TypistError> {
+        self.0.pop_front().map_or(Ok(()), Err)
+    }
+}
+
+/// What came of edits under this configuration, as each dictation of so many begins: why not,
+/// and whether the focus was elsewhere. Each typist that is opened has its errors, and where
+/// there are no more of these, none can be opened.
+fn ended(config: &str, typists: Vec<Vec<TypistError>>, dictations: &[u64]) -> Vec<(String, bool)> {
+    let mut typists = typists.into_iter();
+    let open = move |_: &[&str]| match typists.next() {
+        Some(errors) => Ok(Box::new(Windows(errors.into())) as Box<dyn Typist>),
+        None => Err(TypistError::Unavailable("not here".into())),
+    };
+    let (send, reports) = mpsc::channel();
+    let config = Config::parse(config).unwrap();
+    let thread = spawn_with(open, &config, || None, move |report| send.send(report).unwrap()).unwrap();
+    let mut told = Vec::new();
+    for edits in dictations {
+        thread.watch(true);
+        for id in 0..*edits {
+            thread.resume();
+            thread.send(id, insert("one"));
+            let report = reports.recv().unwrap();
+            told.push((report.result.err().unwrap_or_default(), report.elsewhere));
+        }
+    }
+    told
+}
+
+#[test]
+fn where_the_focus_was_for_one_edit_says_nothing_of_the_next() {
+    let errors = vec![TypistError::Elsewhere { typed: 0 }, TypistError::lost("gone")];
+    let told = ended("", vec![errors], &[2]);
+    assert!(told[0].1, "{told:?}");
+    assert_eq!(told[1], ("gone; then: not here".to_owned(), false));
+}
+
+#[test]
+fn text_that_is_kept_to_a_window_goes_nowhere_when_the_typist_that_knew_it_is_lost() {
+    let typists = || vec![vec![TypistError::lost("gone")], Vec::new()];
+    for focus in ["hold", "stop"] {
+        let told = ended(&format!("focus = {focus:?}"), typists(), &[2, 1]);
+        for (why, elsewhere) in &told[..2] {
+            assert!(why.contains("cannot tell it from others") && *elsewhere, "{told:?}");
+        }
+        assert_eq!(told[2], (String::new(), false), "the next dictation has a window of its own");
+    }
+    assert_eq!(ended("focus = \"follow\"", typists(), &[1]), [(String::new(), false)]);
 }

@@ -144,14 +144,13 @@ impl<K: Write + Send> Typist for Uinput<K> {
     }
 
     fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
-        let nowhere = |reason| TypistError::Nowhere { typed: 0, reason };
         let lost = |typed, e| TypistError::Lost {
             typed,
             reason: format!("the kernel takes no keys through {}: {e}", device::PATH),
         };
         self.show().map_err(|e| lost(0, e))?;
-        self.look().map_err(nowhere)?;
-        let plan = self.plan(edit).map_err(nowhere)?;
+        self.look().map_err(TypistError::nowhere)?;
+        let plan = self.plan(edit).map_err(TypistError::nowhere)?;
         let mut done = 0;
         self.write(&plan, &mut done).map_err(|e| lost(done.saturating_sub(edit.erase), e))
     }

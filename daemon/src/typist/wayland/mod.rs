@@ -303,6 +303,15 @@ impl Typist for Wayland {
         })
     }
 
+    fn is_home(&mut self) -> bool {
+        let mut home = true;
+        let looked = self.seeing(|wayland| {
+            home = wayland.seen.is_home();
+            Ok(())
+        });
+        looked.is_err() || home
+    }
+
     fn class(&mut self) -> Option<String> {
         let mut class = None;
         let looked = self.seeing(|wayland| {

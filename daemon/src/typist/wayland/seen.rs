@@ -84,6 +84,11 @@ impl Seen {
         self.place = self.now();
     }
 
+    /// Whether the window that text is kept to has the focus, as far as is known.
+    pub(super) fn is_home(&self) -> bool {
+        self.now() != Place::Elsewhere
+    }
+
     /// The class of the window that has the focus.
     pub(super) fn class(&self) -> Option<String> {
         self.active().and_then(|window| window.class.clone())

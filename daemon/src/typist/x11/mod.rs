@@ -231,6 +231,10 @@ impl Typist for X11 {
         true
     }
 
+    fn is_home(&mut self) -> bool {
+        self.observe().is_err() || !self.is_elsewhere()
+    }
+
     fn class(&mut self) -> Option<String> {
         let (_, focus) = self.server.look().ok()?;
         self.server.class(focus).ok().flatten()

@@ -137,7 +137,7 @@ impl Bench {
                     self.halted = false;
                     "resume".into()
                 }
-                Effect::TakeBack { from, erase } => {
+                Effect::TakeBack { from, erase, .. } => {
                     // The typist drops them and says that it is done with them.
                     self.typing.retain(|(id, _)| *id < from);
                     self.halted = false;

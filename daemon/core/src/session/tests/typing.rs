@@ -267,7 +267,10 @@ fn a_window_is_a_dictations_as_long_as_text_of_it_waits_and_then_the_next_ones()
     let away = format!("{TALK} · typed · {END} · elsewhere");
     assert_eq!(kept(&away).watched, [(true, 0)], "the text still belongs to its window");
     assert_eq!(kept(&format!("{away} · +500 · typed")).watched, [(true, 0), (false, 0)]);
-    assert_eq!(kept(&format!("{away} · +500 · elsewhere · +60500 · elsewhere")).watched.last(), Some(&(false, 0)));
+    assert_eq!(
+        kept(&format!("{away} · +500 · elsewhere · +60500 · elsewhere")).watched.last(),
+        Some(&(false, 0))
+    );
     assert_eq!(kept(&format!("{away} · copy")).watched.last(), Some(&(false, 0)));
     // It is tried once more before the window is another dictation's, and then no more.
     let next = kept(&format!("{away} · start"));

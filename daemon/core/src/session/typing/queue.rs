@@ -279,6 +279,11 @@ impl Typing {
         }
     }
 
+    /// The first edit of the newest utterance that typed something.
+    pub(super) fn newest_utterance(&self) -> u64 {
+        self.utterances.iter().rev().find_map(|utterance| utterance.edit).unwrap_or_default()
+    }
+
     /// What was scratched stays: what follows that piece is set apart.
     pub(super) fn set_apart(&mut self, last: u64) {
         match self.pieces.iter_mut().find(|piece| piece.id > last) {

@@ -11,7 +11,7 @@ mod parts;
 mod reach;
 
 use super::transfer::listening;
-use super::{Sink, Told, Wish};
+use super::{Sink, TEXT, Told, Wish};
 use parts::{Kind, PART, Sending};
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Display;
@@ -176,7 +176,13 @@ impl X11 {
         bytes: Option<&[u8]>,
     ) -> Result<(), String> {
         let Some(bytes) = bytes else { return self.tell(&request, false).map_err(gone) };
-        let kind = self.kinds.get(&request.target).copied().unwrap_or(Kind::bytes(request.target));
+        let is_text =
+            |(form, name): &(Atom, String)| *form == request.target && TEXT.contains(&name.as_str());
+        let kind = match self.kinds.get(&request.target) {
+            Some(kind) if !self.ours.forms.iter().any(is_text) => *kind,
+            // Text is bytes, whatever somebody else made of it.
+            _ => Kind::bytes(request.target),
+        };
         let whole = self.connection.maximum_request_bytes().min(PART);
         let given = if bytes.len() < whole {
             kind.set(&self.connection, request.requestor, property(&request), bytes)

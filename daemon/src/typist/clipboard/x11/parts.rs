@@ -35,9 +35,11 @@ impl Kind {
         name: Atom,
         bytes: &[u8],
     ) -> Result<(), ConnectionError> {
-        let count = bytes.len() / usize::from(self.format / 8).max(1);
-        let (mode, count) = (PropMode::REPLACE, u32::try_from(count).unwrap_or_default());
-        connection.change_property(mode, window, name, self.kind, self.format, count, bytes).map(drop)
+        let unit = usize::from(self.format / 8).max(1);
+        // Whoever copied them may have given them in parts of different numbers.
+        let (unit, format) = if bytes.len().is_multiple_of(unit) { (unit, self.format) } else { (1, 8) };
+        let count = u32::try_from(bytes.len() / unit).unwrap_or_default();
+        connection.change_property(PropMode::REPLACE, window, name, self.kind, format, count, bytes).map(drop)
     }
 }
 
