@@ -7,7 +7,9 @@ mod watch;
 
 pub use watch::watch;
 
-use std::io::{ErrorKind, Write};
+use crate::private;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use swictation_core::config::{Config, OwnPack};
 use swictation_core::hotwords::{self, Hotword};
@@ -158,7 +160,9 @@ pub fn choose_model(file: &Path, name: &str) -> Result<(), String> {
     if edited == text {
         return Ok(());
     }
-    replace(&file, &edited).map_err(|e| fail("cannot be written", &e))
+    // Whoever else may read it may do so afterwards.
+    let mode = std::fs::metadata(&file).map_or(0o600, |about| about.permissions().mode());
+    private::replace(&file, &edited, mode & 0o777).map_err(|e| fail("cannot be written", &e))
 }
 
 /// The text of a configuration with another model.
@@ -173,29 +177,6 @@ fn with_model(text: &str, name: &str) -> Result<String, toml_edit::TomlError> {
     Ok(document.to_string())
 }
 
-/// Puts a file with this text in the place of another at once, so that a reader or
-/// a crash finds the old one or the new one.
-fn replace(file: &Path, text: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let mode = std::fs::metadata(file).map_or(0o600, |about| about.permissions().mode());
-    let mut name = file.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}", std::process::id()));
-    let fresh = file.with_file_name(name);
-    let written = (|| {
-        let mut out = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-        out.write_all(text.as_bytes())?;
-        out.set_permissions(std::fs::Permissions::from_mode(mode & 0o777))?;
-        out.sync_all()?;
-        std::fs::rename(&fresh, file)
-    })();
-    if written.is_err() {
-        let _ = std::fs::remove_file(&fresh);
-    }
-    written
-}
-
 /// The worker program: beside this one, or found by name.
 pub fn worker_program() -> PathBuf {
     let name = "swictation-worker";
@@ -207,7 +188,6 @@ pub fn worker_program() -> PathBuf {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn another_model_changes_one_value_and_nothing_else() {

@@ -4,12 +4,12 @@
 //! no race can take away.
 
 use crate::terminal::Typed;
+use crate::{Ended, copied};
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use x11rb::connection::Connection;
-use x11rb::protocol::Event;
 use x11rb::protocol::xkb::{self, ConnectionExt as _};
 use x11rb::protocol::xproto::{self, ConnectionExt as _, GrabMode, InputFocus, MapState, ModMask, Window};
 use x11rb::protocol::xtest::ConnectionExt as _;
@@ -33,7 +33,7 @@ pub struct XServer {
 
 /// An xterm that has the focus.
 pub struct Terminal {
-    process: Child,
+    _process: Ended,
     window: Window,
     typed: Typed,
 }
@@ -261,29 +261,8 @@ impl XServer {
     /// # Errors
     /// The connection's failure.
     pub fn clipboard(&self) -> io::Result<Option<String>> {
-        self.paste().map_err(io::Error::other)
-    }
-
-    fn paste(&self) -> Result<Option<String>, Box<dyn std::error::Error + Send + Sync>> {
-        let (reader, _) = RustConnection::connect(Some(&self.display))?;
-        let window = reader.generate_id()?;
-        let aux = xproto::CreateWindowAux::new();
-        let class = xproto::WindowClass::INPUT_ONLY;
-        reader.create_window(0, window, self.root, 0, 0, 1, 1, 0, class, 0, &aux)?;
-        let atom = |name: &str| -> Result<_, x11rb::errors::ReplyError> {
-            Ok(reader.intern_atom(false, name.as_bytes())?.reply()?.atom)
-        };
-        let (clipboard, text) = (atom("CLIPBOARD")?, atom("UTF8_STRING")?);
-        reader.convert_selection(window, clipboard, text, clipboard, x11rb::CURRENT_TIME)?;
-        reader.flush()?;
-        loop {
-            let Event::SelectionNotify(answer) = reader.wait_for_event()? else { continue };
-            if answer.property == x11rb::NONE {
-                return Ok(None);
-            }
-            let value = reader.get_property(true, window, clipboard, text, 0, 1 << 20)?.reply()?.value;
-            return Ok(Some(String::from_utf8(value)?));
-        }
+        let text = copied::paste(&self.display, "UTF8_STRING")?;
+        text.map(|text| String::from_utf8(text).map_err(io::Error::other)).transpose()
     }
 
     fn focus(&self, window: Window) -> io::Result<()> {
@@ -341,7 +320,7 @@ impl Terminal {
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let mut terminal = Self { process, window: 0, typed };
+        let mut terminal = Self { _process: Ended(process), window: 0, typed };
         let number = terminal.typed.line(START)?;
         terminal.window = number.trim().parse().map_err(io::Error::other)?;
         server.focus(terminal.window)?;
@@ -355,12 +334,5 @@ impl Terminal {
     /// None but the end of the terminal.
     pub fn typed(&mut self, text: &str, patience: Duration) -> io::Result<String> {
         self.typed.typed(text, patience)
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

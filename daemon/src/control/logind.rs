@@ -6,7 +6,7 @@
 //! system bus, or without logind, has nothing to tell, and that is no trouble. What
 //! becomes of a dictation is not decided here.
 
-use crate::bus::{listen_for, next, runtime};
+use crate::bus::{listen_for, next, owner_changed, property, runtime};
 use std::time::Duration;
 use swictation_core::session::Away;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -17,7 +17,6 @@ const LOGIND: &str = "org.freedesktop.login1";
 const OBJECT: &str = "/org/freedesktop/login1";
 const MANAGER: &str = "org.freedesktop.login1.Manager";
 const SESSION: &str = "org.freedesktop.login1.Session";
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// All that is listened to; which session a signal is about shows its path.
 const RULES: [&str; 4] = [
@@ -166,10 +165,7 @@ impl<F: Fn(Away)> Watch<F> {
     }
 
     async fn property<T: TryFrom<OwnedVariant>>(&self, path: &str, of: &str, name: &str) -> Option<T> {
-        let which = (of, name);
-        let get = self.connection.call_method(Some(LOGIND), path, Some(PROPERTIES), "Get", &which);
-        let value: OwnedVariant = get.await.ok()?.body().deserialize().ok()?;
-        T::try_from(value).ok()
+        T::try_from(property(&self.connection, LOGIND, path, of, name).await.ok()?).ok()
     }
 
     async fn read(&mut self, message: &Message) {
@@ -178,9 +174,7 @@ impl<F: Fn(Away)> Watch<F> {
         let body = message.body();
         match header.member().map(|member| member.as_str()) {
             Some("NameOwnerChanged") => {
-                let changed: Result<(String, String, String), _> = body.deserialize();
-                let comes = changed.is_ok_and(|(_, _, owner)| !owner.is_empty());
-                if comes {
+                if let Some((_, true)) = owner_changed(message) {
                     self.begin().await;
                 }
             }

@@ -1,12 +1,54 @@
-//! Hearing of a Wayland compositor where something else is waited for at the same time: its
-//! library reads, and never waits.
+//! Coming to a Wayland compositor, and hearing of it where something else is waited for at the
+//! same time: its library reads, and never waits.
 
 use super::clipboard::listening;
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use wayland_client::backend::WaylandError;
 use wayland_client::{Connection, EventQueue, QueueHandle};
+
+/// The compositor at this socket, or where the environment says.
+///
+/// # Errors
+/// Why there is none, for a person.
+pub(crate) fn connect(socket: Option<&Path>) -> Result<Connection, String> {
+    let Some(socket) = socket else {
+        return Connection::connect_to_env().map_err(|e| {
+            format!(
+                "no Wayland compositor: {e}. Start the daemon inside the desktop session, or run \
+             `systemctl --user import-environment WAYLAND_DISPLAY` and restart it"
+            )
+        });
+    };
+    let there = |e: &dyn std::fmt::Display| format!("no Wayland compositor at {}: {e}", socket.display());
+    let stream = std::os::unix::net::UnixStream::connect(socket).map_err(|e| there(&e))?;
+    Connection::from_socket(stream).map_err(|e| there(&e))
+}
+
+/// For who binds all that is there at first: what comes and goes later does not matter.
+macro_rules! later_globals_do_not_matter {
+    ($told:ty) => {
+        impl
+            wayland_client::Dispatch<
+                wayland_client::protocol::wl_registry::WlRegistry,
+                wayland_client::globals::GlobalListContents,
+            > for $told
+        {
+            fn event(
+                _: &mut Self,
+                _: &wayland_client::protocol::wl_registry::WlRegistry,
+                _: wayland_client::protocol::wl_registry::Event,
+                _: &wayland_client::globals::GlobalListContents,
+                _: &wayland_client::Connection,
+                _: &wayland_client::QueueHandle<Self>,
+            ) {
+            }
+        }
+    };
+}
+pub(crate) use later_globals_do_not_matter;
 
 /// A connection whose events are told to an `S`.
 pub(super) struct Compositor<S> {

@@ -5,7 +5,7 @@
 //! it. It knows nothing of words, sessions or workers.
 
 mod clipboard;
-mod compositor;
+pub(crate) mod compositor;
 mod crowding;
 pub mod enigo;
 pub mod focus;
@@ -15,6 +15,7 @@ mod ledger;
 mod listener;
 pub mod locks;
 mod origin;
+mod pace;
 pub mod paste;
 pub mod portal;
 pub mod stdout;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use swictation_core::Edit;
 
 /// How many characters are erased at most before it is looked again.
-const STRIDE: usize = 20;
+const UNSEEN: usize = 20;
 
 /// How long a program may take to do as the keys said, on an idle machine, and how often it
 /// is asked whether it has: it tells nobody.
@@ -65,7 +65,7 @@ impl Origin {
                 return Err(stopped(CHANGED, erased));
             }
             // A key that the program had not come to yet shows itself behind the first.
-            let stride = (characters - erased).min(erased.clamp(1, STRIDE));
+            let stride = (characters - erased).min(erased.clamp(1, UNSEEN));
             if stride == 0 {
                 return Ok(());
             }

@@ -6,6 +6,7 @@
 //! copied before is there again afterwards, in all its forms.
 
 use super::clipboard::{self, Chord, Clipboard, Control, Selection, Told};
+use super::compositor;
 use super::listener::{Listen, Listener};
 use super::wayland::Wayland;
 use super::x11::{self, X11};
@@ -32,10 +33,7 @@ pub fn open() -> Result<Box<dyn Typist>, TypistError> {
     if x11::is_session() {
         return x11(x11::display().as_deref());
     }
-    let connect = || {
-        Connection::connect_to_env()
-            .map_err(|e| TypistError::Unavailable(format!("no Wayland compositor: {e}")))
-    };
+    let connect = || compositor::connect(None).map_err(TypistError::Unavailable);
     // A connection for each: they are read at different times.
     wayland(connect()?, connect()?)
 }

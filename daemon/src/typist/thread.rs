@@ -2,6 +2,7 @@
 //! them is in [`desk`].
 
 mod desk;
+mod failure;
 
 use super::focus::Focus;
 use super::{Typist, TypistError};

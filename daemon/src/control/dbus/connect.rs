@@ -39,7 +39,7 @@ pub(super) async fn connect(dictation: &Dictation) -> Result<Connected, BusError
     let no_bus = |e: zbus::Error| BusError::NoBus(e.to_string());
     let connecting = async {
         let address = address(std::env::var("DBUS_SESSION_BUS_ADDRESS").ok());
-        let connection = bus::session(address.as_deref()).serve_at(PATH, dictation.clone()).build();
+        let connection = bus::at(address.as_deref()).serve_at(PATH, dictation.clone()).build();
         let connection = connection.await.map_err(no_bus)?;
         let rule = MatchRule::try_from(SCREEN).map_err(no_bus)?;
         let screen = MessageStream::for_match_rule(rule, &connection, None).await.map_err(no_bus)?;

@@ -4,6 +4,7 @@
 //! compositions have it, and Control with V pastes, as in every other window.
 
 use super::{SIZE, TITLE, Window};
+use crate::typist::compositor::{self, later_globals_do_not_matter};
 use keys::Keys;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -11,13 +12,12 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
-use wayland_client::globals::{GlobalList, GlobalListContents, registry_queue_init};
+use wayland_client::globals::{GlobalList, registry_queue_init};
 use wayland_client::protocol::wl_compositor::WlCompositor;
 use wayland_client::protocol::wl_data_device::{self, WlDataDevice};
 use wayland_client::protocol::wl_data_device_manager::WlDataDeviceManager;
 use wayland_client::protocol::wl_data_offer::WlDataOffer;
 use wayland_client::protocol::wl_keyboard::{self, KeyState, WlKeyboard};
-use wayland_client::protocol::wl_registry::{self, WlRegistry};
 use wayland_client::protocol::wl_seat::{self, Capability, WlSeat};
 use wayland_client::protocol::wl_shm::{Format, WlShm};
 use wayland_client::protocol::{wl_buffer::WlBuffer, wl_shm_pool::WlShmPool, wl_surface::WlSurface};
@@ -56,7 +56,7 @@ struct Told {
 
 impl Collector {
     pub(super) fn open() -> Result<Self, String> {
-        let connection = Connection::connect_to_env().map_err(|e| format!("no Wayland compositor: {e}"))?;
+        let connection = compositor::connect(None)?;
         let (globals, queue) = registry_queue_init::<Told>(&connection).map_err(|e| e.to_string())?;
         let hand = queue.handle();
         let compositor: WlCompositor = bind(&globals, &hand)?;
@@ -264,17 +264,7 @@ impl Dispatch<XdgWmBase, ()> for Told {
     }
 }
 
-impl Dispatch<WlRegistry, GlobalListContents> for Told {
-    fn event(
-        _: &mut Self,
-        _: &WlRegistry,
-        _: wl_registry::Event,
-        _: &GlobalListContents,
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-    }
-}
+later_globals_do_not_matter!(Told);
 
 delegate_noop!(Told: WlCompositor);
 delegate_noop!(Told: WlDataDeviceManager);

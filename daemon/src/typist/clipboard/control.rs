@@ -2,13 +2,12 @@
 //! (`zwlr_data_control_v1`): Plasma, and those of the wlroots family.
 
 use super::{Sink, Told, Wish, read};
-use crate::typist::compositor::Compositor;
+use crate::typist::compositor::{Compositor, later_globals_do_not_matter};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use wayland_client::backend::ObjectId;
-use wayland_client::globals::{GlobalListContents, registry_queue_init};
-use wayland_client::protocol::wl_registry::{self, WlRegistry};
+use wayland_client::globals::registry_queue_init;
 use wayland_client::protocol::wl_seat::WlSeat;
 use wayland_client::{Connection, Dispatch, Proxy, QueueHandle, delegate_noop, event_created_child};
 use wayland_protocols_wlr::data_control::v1::client::zwlr_data_control_device_v1::{
@@ -190,17 +189,7 @@ impl Dispatch<ZwlrDataControlSourceV1, ()> for Seen {
     }
 }
 
-impl Dispatch<WlRegistry, GlobalListContents> for Seen {
-    fn event(
-        _: &mut Self,
-        _: &WlRegistry,
-        _: wl_registry::Event,
-        _: &GlobalListContents,
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-    }
-}
+later_globals_do_not_matter!(Seen);
 
 delegate_noop!(Seen: ZwlrDataControlManagerV1);
 delegate_noop!(Seen: ignore WlSeat);

@@ -6,7 +6,7 @@
 //! from another that tells nothing.
 
 use super::{ACCESSIBILITY as BUS, Caret, Focused, connect};
-use crate::bus::{listen_for, next};
+use crate::bus::{listen_for, next, owner_changed, property};
 use std::collections::HashMap;
 use std::time::Duration;
 use zbus::{Connection, Message, MessageStream, OwnedObjectPath, OwnedVariant};
@@ -19,7 +19,6 @@ const REGISTRY_OBJECT: &str = "/org/a11y/atspi/registry";
 const ROOT: &str = "/org/a11y/atspi/accessible/root";
 const ACCESSIBLE: &str = "org.a11y.atspi.Accessible";
 const TEXT: &str = "org.a11y.atspi.Text";
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// What programs are asked to tell.
 const EVENTS: [&str; 4] =
@@ -115,7 +114,7 @@ impl Accessible {
             ("org.a11y.atspi.Event.Window", "Deactivate") => self.leave(|window| *window == thing)?,
             // A program that dies tells nothing of its window.
             ("org.freedesktop.DBus", "NameOwnerChanged") => {
-                let (gone, _, _): (String, String, String) = message.body().deserialize().ok()?;
+                let (gone, _) = owner_changed(message)?;
                 self.leave(|window| window.0 == gone)?;
             }
             ("org.a11y.atspi.Event.Object", "StateChanged") => match state(message)? {
@@ -204,9 +203,7 @@ impl Accessible {
     pub(super) async fn caret(&self, from: Option<i32>) -> Option<Caret> {
         let (field, _) =
             self.field.as_ref().filter(|(_, role)| role.is_some_and(|role| role != PASSWORD_TEXT))?;
-        let property = (TEXT, "CaretOffset");
-        let caret = self.ask(field, PROPERTIES, "Get", &property).await?;
-        let caret: OwnedVariant = caret.body().deserialize().ok()?;
+        let caret = self.property(field, TEXT, "CaretOffset").await?;
         let caret = i32::try_from(caret).ok().filter(|caret| *caret >= 0)?;
         // Programs without selections tell of none.
         let selections = self.ask(field, TEXT, "GetNSelections", &()).await;
@@ -237,6 +234,10 @@ impl Accessible {
         self.connection.call_method(Some(program.as_str()), path, Some(interface), method, body).await.ok()
     }
 
+    async fn property(&self, (program, path): &Thing, interface: &str, name: &str) -> Option<OwnedVariant> {
+        property(&self.connection, program, path.as_str(), interface, name).await.ok()
+    }
+
     async fn children(&self, thing: &Thing) -> Option<Vec<Thing>> {
         self.ask(thing, ACCESSIBLE, "GetChildren", &()).await?.body().deserialize().ok()
     }
@@ -264,9 +265,7 @@ impl Accessible {
     /// What the program of a thing is called.
     async fn name(&self, thing: &Thing) -> Option<String> {
         let program = (thing.0.clone(), OwnedObjectPath::try_from(ROOT).ok()?);
-        let body = (ACCESSIBLE, "Name");
-        let answer = self.ask(&program, PROPERTIES, "Get", &body).await?;
-        let name: OwnedVariant = answer.body().deserialize().ok()?;
+        let name = self.property(&program, ACCESSIBLE, "Name").await?;
         String::try_from(name).ok().filter(|name| !name.is_empty())
     }
 }

@@ -13,7 +13,7 @@ use crate::typist::Keys;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use zbus::export::serde::Serialize;
-use zbus::zvariant::{DynamicType, OwnedVariant, Variant};
+use zbus::zvariant::{DynamicType, Variant};
 use zbus::{Connection, Message};
 
 const FCITX: &str = "org.fcitx.Fcitx5";
@@ -27,9 +27,6 @@ const ADDRESS: &str = "IBUS_ADDRESS=";
 
 const KWIN_OBJECT: &str = "/VirtualKeyboard";
 const KWIN_KEYBOARD: &str = "org.kde.kwin.VirtualKeyboard";
-
-const BUS: &str = "org.freedesktop.DBus";
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// How long they may take to answer, and text with them: one that does not know yet makes other
 /// text of it.
@@ -49,7 +46,7 @@ pub(super) struct InputMethods {
 impl InputMethods {
     /// Looks for them on this bus, or on the session's, and in this folder.
     pub(super) async fn find(bus: Option<&str>, addresses: PathBuf) -> Option<Self> {
-        let session = bus::session(bus).method_timeout(PATIENCE).build().await.ok()?;
+        let session = bus::at(bus).method_timeout(PATIENCE).build().await.ok()?;
         Some(Self { session, addresses, ibus: None })
     }
 
@@ -71,15 +68,13 @@ impl InputMethods {
     /// Whether KWin has an input method.
     async fn kwin(&self) -> Option<bool> {
         self.has(KWIN).await?;
-        let available = (KWIN_KEYBOARD, "available");
-        let told = call(&self.session, KWIN, KWIN_OBJECT, PROPERTIES, "Get", &available).await?;
-        told.body().deserialize::<OwnedVariant>().ok()?.downcast_ref().ok()
+        let available = bus::property(&self.session, KWIN, KWIN_OBJECT, KWIN_KEYBOARD, "available").await;
+        available.ok()?.downcast_ref().ok()
     }
 
     /// That somebody has this name now; asking for more would start some.
     async fn has(&self, name: &str) -> Option<()> {
-        let told = call(&self.session, BUS, "/org/freedesktop/DBus", BUS, "NameHasOwner", &name).await?;
-        told.body().deserialize::<bool>().ok()?.then_some(())
+        bus::has_owner(&self.session, name).await.ok()?.then_some(())
     }
 
     async fn fcitx(&self) -> Option<String> {
@@ -90,21 +85,19 @@ impl InputMethods {
     async fn ibus(&mut self) -> Option<String> {
         if self.ibus.is_none() {
             for address in addresses(&self.addresses) {
-                if let Ok(connection) = bus::session(Some(&address)).method_timeout(PATIENCE).build().await {
+                if let Ok(connection) = bus::at(Some(&address)).method_timeout(PATIENCE).build().await {
                     self.ibus = Some(connection);
                     break;
                 }
             }
         }
         let ibus = self.ibus.as_ref()?;
-        let engine = (IBUS, "GlobalEngine");
-        let told = call(ibus, IBUS, IBUS_OBJECT, PROPERTIES, "Get", &engine).await;
-        if told.is_none() {
+        let engine = bus::property(ibus, IBUS, IBUS_OBJECT, IBUS, "GlobalEngine").await;
+        if engine.is_err() {
             // It may have been started again, at another address.
             self.ibus = None;
         }
-        let engine: OwnedVariant = told?.body().deserialize().ok()?;
-        name(&engine)
+        name(&*engine.ok()?)
     }
 }
 

@@ -234,7 +234,7 @@ async fn follow(
             (Told::Kwin(_), ..) => kwin = None,
             (Told::Program(_), ..) => accessible = None,
             (Told::Name(None), ..) => names = None,
-            (Told::Name(Some(message)), ..) => match started(&message) {
+            (Told::Name(Some(message)), ..) => match bus::owner_changed(&message) {
                 Some((name, is_there)) if name == KWIN => {
                     tries = TRIES;
                     kwin = if is_there { find_kwin(bus, &folder).await } else { None };
@@ -291,9 +291,7 @@ impl Names {
 
     /// Whether somebody has this name.
     async fn has(&self, name: &str) -> bool {
-        let (bus, object) = ("org.freedesktop.DBus", "/org/freedesktop/DBus");
-        let asked = self.connection.call_method(Some(bus), object, Some(bus), "NameHasOwner", &name).await;
-        asked.and_then(|answer| answer.body().deserialize()).unwrap_or_default()
+        bus::has_owner(&self.connection, name).await.unwrap_or_default()
     }
 
     async fn hear(&mut self) -> Option<Message> {
@@ -301,19 +299,10 @@ impl Names {
     }
 }
 
-/// Whose name a message is about, and whether anybody has it now.
-fn started(message: &Message) -> Option<(String, bool)> {
-    if message.header().member()?.as_str() != "NameOwnerChanged" {
-        return None;
-    }
-    let (name, _, owner): (String, String, String) = message.body().deserialize().ok()?;
-    Some((name, !owner.is_empty()))
-}
-
 /// A connection to the bus with this address, or to the session's, on which nobody is waited
 /// for long.
 async fn connect(bus: Option<&str>) -> zbus::Result<Connection> {
-    bus::session(bus).method_timeout(ANSWER).build().await
+    bus::at(bus).method_timeout(ANSWER).build().await
 }
 
 /// What comes next from one that is there.

@@ -5,22 +5,17 @@ use super::modifiers::Modifiers;
 use super::session::Session;
 use crate::bus::next;
 use crate::typist::clipboard::{Clipboard, Control, Selection, Told, X11};
+use crate::typist::compositor;
 use crate::typist::layout::{self, Active, Layout, Stroke};
+use crate::typist::pace::{PAUSE, STRIDE};
 use crate::typist::{Keys, TypistError, locks};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use swictation_core::Edit;
 use swictation_core::edit::insertable;
 use tokio::time::Instant;
-use wayland_client::Connection;
 use zbus::MessageStream;
-
-/// Characters between two syncs, and the pause after each: together they bound the pace to
-/// 2,000 characters a second. A compositor drops programs that cannot keep up.
-const STRIDE: usize = 8;
-const PAUSE: Duration = Duration::from_millis(4);
 
 /// How long a keyboard may be missing, as after a change of the layouts.
 const MISSING: Duration = Duration::from_secs(3);
@@ -68,7 +63,7 @@ impl Desk {
         let closed = session.closed().await?;
         let portal = clipboard.map(|told| super::Selection::new(session.clone(), told));
         // A connection for each: they are read at different times.
-        let connect = || compositor(display.as_deref());
+        let connect = || compositor::connect(display.as_deref()).ok();
         let control = connect().and_then(|connection| Control::connect(connection).ok());
         let selection = control.map(Selection::Control).or(portal.map(Selection::Portal));
         let modifiers = connect().and_then(Modifiers::follow);
@@ -306,14 +301,6 @@ impl Way {
         let strokes = layout.strokes(character)?;
         let typed = if self.composed { character == '\n' } else { !self.pastes || strokes.len() == 1 };
         typed.then_some(strokes)
-    }
-}
-
-/// The compositor at this socket, or where the session says.
-fn compositor(display: Option<&Path>) -> Option<Connection> {
-    match display {
-        Some(display) => Connection::from_socket(UnixStream::connect(display).ok()?).ok(),
-        None => Connection::connect_to_env().ok(),
     }
 }
 

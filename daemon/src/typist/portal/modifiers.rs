@@ -2,12 +2,11 @@
 //! `org_kde_kwin_keystate` to programs whose desktop file asks for that
 //! (`packaging/applications`).
 
-use crate::typist::compositor::Compositor;
+use crate::typist::compositor::{Compositor, later_globals_do_not_matter};
 use std::time::Duration;
-use wayland_client::globals::{GlobalListContents, registry_queue_init};
+use wayland_client::globals::registry_queue_init;
 use wayland_client::protocol::wl_callback::{self, WlCallback};
 use wayland_client::protocol::wl_display::WlDisplay;
-use wayland_client::protocol::wl_registry::{self, WlRegistry};
 use wayland_client::{Connection, Dispatch, QueueHandle};
 use wayland_protocols_plasma::keystate::client::org_kde_kwin_keystate::{self, OrgKdeKwinKeystate};
 
@@ -123,16 +122,6 @@ impl Dispatch<WlCallback, ()> for State {
     }
 }
 
-impl Dispatch<WlRegistry, GlobalListContents> for State {
-    fn event(
-        _: &mut Self,
-        _: &WlRegistry,
-        _: wl_registry::Event,
-        _: &GlobalListContents,
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-    }
-}
+later_globals_do_not_matter!(State);
 
 const SILENT: &str = "the Wayland compositor does not answer";

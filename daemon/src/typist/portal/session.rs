@@ -56,7 +56,7 @@ pub(super) struct Session {
 
 /// Connects to the bus at this address, or to the session's.
 pub(super) async fn connect(bus: Option<&str>) -> Result<Connection, String> {
-    let connecting = tokio::time::timeout(ANSWER, bus::session(bus).build());
+    let connecting = tokio::time::timeout(ANSWER, bus::at(bus).build());
     let no_bus = |why: String| {
         format!(
             "no session bus: {why}. Start the daemon inside the desktop session, or run it with another typist"
@@ -84,15 +84,11 @@ pub(super) async fn check(connection: &Connection) -> Result<(), String> {
 }
 
 async fn property(connection: &Connection, name: &str) -> Result<u32, String> {
-    let (interface, body) = (Some("org.freedesktop.DBus.Properties"), (REMOTE_DESKTOP, name));
-    let asked = connection.call_method(Some(PORTAL), OBJECT, interface, "Get", &body);
-    let none = "this desktop has no portal that can type";
-    let answer =
-        tokio::time::timeout(ANSWER, asked).await.map_err(|_| "the desktop's portal does not answer")?;
-    let answer = answer.map_err(|e| format!("{none}: {e}"))?;
-    let body = answer.body();
-    let value: Variant = body.deserialize().map_err(|e| format!("{none}: {e}"))?;
-    u32::try_from(value).map_err(|e| format!("{none}: {e}"))
+    let asked = bus::property(connection, PORTAL, OBJECT, REMOTE_DESKTOP, name);
+    let none = |e: &dyn std::fmt::Display| format!("this desktop has no portal that can type: {e}");
+    let answer = tokio::time::timeout(ANSWER, asked).await;
+    let value = answer.map_err(|_| "the desktop's portal does not answer")?.map_err(|e| none(&e))?;
+    u32::try_from(value).map_err(|e| none(&e))
 }
 
 impl Session {

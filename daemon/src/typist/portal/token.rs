@@ -3,9 +3,9 @@
 //! It is a secret of this person: whoever has it and is the same program may type. The
 //! portal gives another one each time, so that a copy is of no use for long.
 
-use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use crate::private;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where the token is kept.
@@ -34,7 +34,7 @@ impl Token {
     /// kept costs a question with the next start, and is no reason not to type.
     pub(super) fn replace(&self, token: Option<&str>) {
         let replaced = match token {
-            Some(token) => self.write(token),
+            Some(token) => private::replace(&self.0, token, 0o600),
             None => match fs::remove_file(&self.0) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
                 _ => Ok(()),
@@ -45,24 +45,12 @@ impl Token {
             tracing::warn!("the desktop will ask again whether Swictation may type: {path}: {e}");
         }
     }
-
-    fn write(&self, token: &str) -> io::Result<()> {
-        if let Some(folder) = self.0.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let new = self.0.with_extension("new");
-        let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-        // One that was there already may have been anybody's.
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        file.write_all(token.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(new, &self.0)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_token_is_kept_for_its_person_alone_and_replaced_as_a_whole() {

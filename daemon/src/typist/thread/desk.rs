@@ -8,6 +8,7 @@
 //! resume, so that no text overtakes another. It never drops an edit without a report
 //! and never decides what becomes of a text that could not be typed.
 
+use super::failure::{Failure, Lost};
 use super::{Order, Report};
 use crate::typist::focus::{Focus, Focused};
 use crate::typist::guard::Guard;
@@ -47,27 +48,6 @@ pub(super) struct Desk<O, R> {
     homeless: bool,
     /// Why an edit failed, until it is told to resume.
     halted: Option<Failure>,
-}
-
-/// Why not all of an edit arrived.
-#[derive(Clone)]
-struct Failure {
-    /// For a person.
-    why: String,
-    /// Another window has the focus than the one that text is kept to.
-    elsewhere: bool,
-}
-
-impl From<String> for Failure {
-    fn from(why: String) -> Self {
-        Self { why, elsewhere: false }
-    }
-}
-
-impl From<TypistError> for Failure {
-    fn from(error: TypistError) -> Self {
-        Self { why: error.to_string(), elsewhere: matches!(error, TypistError::Elsewhere { .. }) }
-    }
 }
 
 impl<O, R> Desk<O, R>
@@ -360,30 +340,6 @@ where
             typist.tell_terminal(now.is_terminal());
         }
         Ok(now)
-    }
-}
-
-/// The typists that an edit has lost.
-#[derive(Default)]
-struct Lost {
-    /// Those that were opened again.
-    reopened: Vec<&'static str>,
-    /// Those that are not to be tried again.
-    failed: Vec<&'static str>,
-    /// Why the last was lost.
-    reason: String,
-}
-
-impl Lost {
-    fn add(&mut self, name: &'static str, error: &TypistError) {
-        let again = matches!(error, TypistError::Lost { .. }) && !self.reopened.contains(&name);
-        if again {
-            self.reopened.push(name)
-        } else {
-            self.failed.push(name)
-        }
-        tracing::warn!("{name}: {error}; {}", if again { "opening it again" } else { "trying another way" });
-        self.reason = error.to_string();
     }
 }
 

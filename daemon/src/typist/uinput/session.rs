@@ -1,14 +1,13 @@
 //! The map that a new keyboard gets in this session, asked anew each time: nothing tells this
 //! typist when it changes.
 
+use super::super::compositor::{self, later_globals_do_not_matter};
 use super::super::layout::{self, Active};
 use super::super::{locks, x11};
 use std::fs::{self, File};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use wayland_client::globals::{GlobalListContents, registry_queue_init};
+use wayland_client::globals::registry_queue_init;
 use wayland_client::protocol::wl_keyboard::{self, KeymapFormat, WlKeyboard};
-use wayland_client::protocol::wl_registry::{self, WlRegistry};
 use wayland_client::protocol::wl_seat::{self, Capability, WlSeat};
 use wayland_client::{Connection, Dispatch, QueueHandle, WEnum};
 use x11rb::connection::RequestConnection;
@@ -35,7 +34,7 @@ struct Names {
 /// Why it is not known, for a person.
 pub(super) fn read() -> Result<(String, Active), String> {
     let active = lamp();
-    if let Some(map) = Connection::connect_to_env().ok().and_then(|connection| wayland(&connection)) {
+    if let Some(map) = compositor::connect(None).ok().and_then(|connection| wayland(&connection)) {
         return Ok((map, active));
     }
     if let Some(known) = x11::display().filter(|_| x11::is_session()).and_then(|display| x11(&display)) {
@@ -59,8 +58,7 @@ fn lamp() -> Active {
 
 /// As [`read`], for the compositor at this socket.
 pub(super) fn at_socket(socket: &Path) -> Result<(String, Active), String> {
-    let stream = UnixStream::connect(socket).map_err(|e| format!("{}: {e}", socket.display()))?;
-    let connection = Connection::from_socket(stream).map_err(|e| format!("{}: {e}", socket.display()))?;
+    let connection = compositor::connect(Some(socket))?;
     let map = wayland(&connection).ok_or_else(|| format!("{} tells no layout", socket.display()))?;
     Ok((map, lamp()))
 }
@@ -191,17 +189,7 @@ impl Dispatch<WlSeat, ()> for Told {
     }
 }
 
-impl Dispatch<WlRegistry, GlobalListContents> for Told {
-    fn event(
-        _: &mut Self,
-        _: &WlRegistry,
-        _: wl_registry::Event,
-        _: &GlobalListContents,
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-    }
-}
+later_globals_do_not_matter!(Told);
 
 #[cfg(test)]
 mod tests {

@@ -10,43 +10,31 @@
 //! Between two edits nothing is watched, and no events pile up.
 
 mod keymap;
+mod press;
 mod seen;
 
 use super::clipboard::Chord;
 use super::paste::Keyboard;
-use super::{ELSEWHERE, Keys, Typist, TypistError};
-use keymap::{BACKSPACE, Keymap, Press};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use super::{Keys, Typist, TypistError, compositor};
+use keymap::Keymap;
+use press::Halt;
 use rustix::fs::{MemfdFlags, memfd_create};
-use seen::{Place, Seen};
+use seen::Seen;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use swictation_core::Edit;
-use swictation_core::edit::insertable;
-use wayland_client::backend::WaylandError;
 use wayland_client::globals::{GlobalList, registry_queue_init};
-use wayland_client::protocol::wl_keyboard::{KeyState, KeymapFormat};
+use wayland_client::protocol::wl_keyboard::KeymapFormat;
 use wayland_client::protocol::wl_seat::WlSeat;
-use wayland_client::{Connection, Dispatch, DispatchError, EventQueue, Proxy, QueueHandle};
+use wayland_client::{Connection, Dispatch, EventQueue, Proxy, QueueHandle};
 use wayland_protocols_misc::zwp_virtual_keyboard_v1::client::zwp_virtual_keyboard_manager_v1::ZwpVirtualKeyboardManagerV1;
 use wayland_protocols_misc::zwp_virtual_keyboard_v1::client::zwp_virtual_keyboard_v1::ZwpVirtualKeyboardV1;
 use wayland_protocols_wlr::foreign_toplevel::v1::client::zwlr_foreign_toplevel_manager_v1::ZwlrForeignToplevelManagerV1;
 
 /// How long programs get to notice that the seat has a keyboard now.
 const NOTICED: Duration = Duration::from_millis(150);
-
-/// Characters between two waits for the compositor, and the pause after each but the
-/// last: together they bound the pace to 2,000 characters a second, which programs keep
-/// up with.
-const STRIDE: usize = 8;
-const PAUSE: Duration = Duration::from_millis(4);
-
-/// How long the compositor may take for a stride.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-const NO_FOCUS: &str = "no window has the focus";
 
 /// A keyboard of one Wayland compositor.
 pub struct Wayland {
@@ -71,12 +59,7 @@ pub struct Wayland {
 /// # Errors
 /// [`TypistError::Unavailable`] as for [`Wayland::connect`], or where there is none.
 pub fn open() -> Result<Box<dyn Typist>, TypistError> {
-    let connection = Connection::connect_to_env().map_err(|e| {
-        TypistError::Unavailable(format!(
-            "no Wayland compositor: {e}. Start the daemon inside the desktop session, or run \
-             `systemctl --user import-environment WAYLAND_DISPLAY` and restart it"
-        ))
-    })?;
+    let connection = compositor::connect(None).map_err(TypistError::Unavailable)?;
     Ok(Box::new(Wayland::connect(connection)?))
 }
 
@@ -124,101 +107,6 @@ impl Wayland {
         Ok(())
     }
 
-    /// Presses a key and lets it go, and asks for an answer.
-    fn press(&mut self, press: Press) {
-        if press.modifiers != self.modifiers {
-            self.modifiers = press.modifiers;
-            self.keyboard.modifiers(self.modifiers, 0, 0, 0);
-        }
-        // Only differences between these times matter, and they may wrap around.
-        let time = self.made.elapsed().as_millis() as u32;
-        for state in [KeyState::Pressed, KeyState::Released] {
-            self.keyboard.key(time, press.key.into(), state.into());
-        }
-        self.ask();
-    }
-
-    fn ask(&mut self) {
-        self.asked += 1;
-        self.connection.display().sync(&self.queue.handle(), self.asked);
-    }
-
-    /// Waits until the compositor has done everything so far.
-    fn answer(&mut self) -> Result<(), Halt> {
-        self.ask();
-        self.wait()
-    }
-
-    /// Waits until every request for an answer has one.
-    fn wait(&mut self) -> Result<(), Halt> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            self.queue.dispatch_pending(&mut self.seen)?;
-            if self.seen.answered == self.asked {
-                return Ok(());
-            }
-            let full = match self.connection.flush() {
-                Ok(()) => PollFlags::empty(),
-                Err(WaylandError::Io(e)) if e.kind() == std::io::ErrorKind::WouldBlock => PollFlags::OUT,
-                Err(e) => return Err(e.into()),
-            };
-            let Some(guard) = self.queue.prepare_read() else { continue };
-            let left = deadline.saturating_duration_since(Instant::now());
-            let fd = guard.connection_fd();
-            let mut waited = [PollFd::new(&fd, PollFlags::IN | full)];
-            let timeout = Timespec::try_from(left).ok();
-            match poll(&mut waited, timeout.as_ref()) {
-                Ok(0) => return Err(Halt::Silent),
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(e) => return Err(std::io::Error::from(e).into()),
-            }
-            match guard.read() {
-                Err(WaylandError::Io(e)) if e.kind() == std::io::ErrorKind::WouldBlock => {}
-                read => drop(read?),
-            }
-        }
-    }
-
-    /// Types as much of a text as the compositor takes; how many characters that were is
-    /// in `typed`, also when it stops before the end.
-    fn type_text(&mut self, text: &[char], typed: &mut usize) -> Result<(), Halt> {
-        while *typed < text.len() {
-            let rest = &text[*typed..];
-            let (count, changed) = self.keymap.admit(&rest[..rest.len().min(STRIDE)]);
-            if changed {
-                self.give_keymap()?;
-            }
-            let presses: Vec<_> = rest[..count].iter().filter_map(|c| self.keymap.press(*c)).collect();
-            self.stride(&presses, typed)?;
-            if *typed < text.len() {
-                std::thread::sleep(PAUSE);
-            }
-        }
-        Ok(())
-    }
-
-    /// Presses some keys and waits for them; adds those that arrived to `typed`.
-    fn stride(&mut self, presses: &[Press], typed: &mut usize) -> Result<(), Halt> {
-        self.seen.begin();
-        self.place()?;
-        let before = self.asked;
-        self.seen.arrived = before;
-        presses.iter().for_each(|press| self.press(*press));
-        let done = self.wait();
-        *typed += (self.seen.arrived - before) as usize;
-        done?;
-        self.place()
-    }
-
-    /// Whether the keys went where they were meant to go.
-    fn place(&self) -> Result<(), Halt> {
-        match self.seen.place {
-            Place::Window => Ok(()),
-            Place::Nowhere => Err(Halt::Nowhere),
-            Place::Elsewhere => Err(Halt::Elsewhere),
-        }
-    }
-
     /// Has the compositor tell of its windows, if it tells of any.
     fn see_windows(&mut self) {
         if self.windows.is_none() {
@@ -234,27 +122,6 @@ impl Wayland {
             self.seen.rest();
             windows.stop();
         }
-    }
-
-    fn edit(&mut self, edit: &Edit, typed: &mut usize) -> Result<(), Halt> {
-        let mut erased = 0;
-        while erased < edit.erase {
-            let presses = [Press::of(BACKSPACE); STRIDE];
-            self.stride(&presses[..STRIDE.min(edit.erase - erased)], &mut erased)?;
-        }
-        let text: Vec<char> = insertable(&edit.insert).chars().collect();
-        let done = self.type_text(&text, typed);
-        self.let_go()?;
-        done
-    }
-
-    /// Holds no modifier any more.
-    fn let_go(&mut self) -> Result<(), Halt> {
-        if std::mem::take(&mut self.modifiers) != 0 {
-            self.keyboard.modifiers(0, 0, 0, 0);
-            self.answer()?;
-        }
-        Ok(())
     }
 
     /// Does some work while the compositor tells of its windows.
@@ -340,34 +207,6 @@ impl Keyboard for Wayland {
             pressed
         });
         pressed.map_err(|halt| halt.after(0))
-    }
-}
-
-/// Why typing stops before the end.
-#[derive(Debug, thiserror::Error)]
-enum Halt {
-    #[error("{NO_FOCUS}")]
-    Nowhere,
-    #[error("{ELSEWHERE}")]
-    Elsewhere,
-    #[error("it has not answered for {} s", PATIENCE.as_secs())]
-    Silent,
-    #[error("{0}")]
-    Connection(#[from] WaylandError),
-    #[error("{0}")]
-    Protocol(#[from] DispatchError),
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
-}
-
-impl Halt {
-    /// What is told when so many characters had arrived.
-    fn after(self, typed: usize) -> TypistError {
-        match self {
-            Self::Nowhere => TypistError::Nowhere { typed, reason: self.to_string() },
-            Self::Elsewhere => TypistError::Elsewhere { typed },
-            _ => TypistError::Lost { typed, reason: format!("the Wayland compositor is lost: {self}") },
-        }
     }
 }
 

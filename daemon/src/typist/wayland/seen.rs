@@ -4,10 +4,9 @@
 //! request after the other and tells of the focus when it moves, so the answers that come
 //! before the news of a lost focus say exactly which keys came before it.
 
+use crate::typist::compositor::later_globals_do_not_matter;
 use wayland_client::backend::ObjectId;
-use wayland_client::globals::GlobalListContents;
 use wayland_client::protocol::wl_callback::{self, WlCallback};
-use wayland_client::protocol::wl_registry::{self, WlRegistry};
 use wayland_client::protocol::wl_seat::{self, Capability, WlSeat};
 use wayland_client::{Connection, Dispatch, Proxy, QueueHandle, WEnum, delegate_noop, event_created_child};
 use wayland_protocols_misc::zwp_virtual_keyboard_v1::client::zwp_virtual_keyboard_manager_v1::ZwpVirtualKeyboardManagerV1;
@@ -194,17 +193,7 @@ impl Dispatch<ZwlrForeignToplevelHandleV1, ()> for Seen {
     }
 }
 
-impl Dispatch<WlRegistry, GlobalListContents> for Seen {
-    fn event(
-        _: &mut Self,
-        _: &WlRegistry,
-        _: wl_registry::Event,
-        _: &GlobalListContents,
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-    }
-}
+later_globals_do_not_matter!(Seen);
 
 delegate_noop!(Seen: ignore ZwpVirtualKeyboardManagerV1);
 delegate_noop!(Seen: ignore ZwpVirtualKeyboardV1);

@@ -8,6 +8,7 @@
 //! The connection is one of its own: answers come as events, among which nothing that
 //! [`super::server`] is told may get lost.
 
+use super::server::climb;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::time::{Duration, Instant};
 use x11rb::connection::Connection;
@@ -69,19 +70,12 @@ impl Ping {
     }
 
     /// The window that answers for this one, which may be a part of it.
-    fn who_answers(&self, mut window: Window) -> Result<Option<Window>, ReplyError> {
-        while window > 1 && window != self.root {
-            let (name, kind) = (self.atoms.WM_PROTOCOLS, AtomEnum::ATOM);
-            let protocols = self.connection.get_property(false, window, name, kind, 0, MOST_PROTOCOLS)?;
-            let tree = self.connection.query_tree(window)?;
-            // A window may be gone by now.
-            let (Ok(protocols), Ok(tree)) = (protocols.reply(), tree.reply()) else { return Ok(None) };
-            if protocols.value32().into_iter().flatten().any(|atom| atom == self.atoms._NET_WM_PING) {
-                return Ok(Some(window));
-            }
-            window = tree.parent;
-        }
-        Ok(None)
+    fn who_answers(&self, window: Window) -> Result<Option<Window>, ReplyError> {
+        let property = (self.atoms.WM_PROTOCOLS, AtomEnum::ATOM, MOST_PROTOCOLS);
+        climb(&self.connection, self.root, window, property, |window, protocols| {
+            let answers = protocols.value32()?.any(|atom| atom == self.atoms._NET_WM_PING);
+            answers.then_some(window)
+        })
     }
 
     fn listen(&self, mask: EventMask) -> Result<(), ConnectionError> {

@@ -7,6 +7,7 @@ use super::slots::Batch;
 use super::{Halt, X11};
 use crate::typist::clipboard::Chord;
 use crate::typist::crowding::crowding;
+use crate::typist::pace::{PAUSE, STRIDE};
 use std::time::{Duration, Instant};
 use x11rb::errors::{ConnectionError, ReplyError};
 
@@ -17,11 +18,6 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// How long a binding outlives the last press of its key, so that a program that cannot be
 /// asked translates the press with the right symbol: on an idle machine, see [`X11::outlive`].
 const OUTLIVE: Duration = Duration::from_millis(300);
-
-/// Characters between two round trips, and the pause after each but the last:
-/// together they bound the pace to 2,000 characters a second.
-const STRIDE: usize = 8;
-const PAUSE: Duration = Duration::from_millis(4);
 
 /// How long a hotkey may be held, or a menu be open, before text is given back.
 const GRABBED: Duration = Duration::from_millis(300);

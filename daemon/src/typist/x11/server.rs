@@ -12,8 +12,9 @@ use x11rb::protocol::Event;
 use x11rb::protocol::xinput::{self, ConnectionExt as _, XIEventMask};
 use x11rb::protocol::xkb::{self, ConnectionExt as _, EventType, GetStateReply, MapPart};
 use x11rb::protocol::xproto::{
-    self, AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, EventMask, FocusInEvent, FocusOutEvent,
-    GrabMode, GrabStatus, InputFocus, ModMask, NotifyDetail, NotifyMode, PropMode, Window,
+    self, Atom, AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, EventMask, FocusInEvent,
+    FocusOutEvent, GetPropertyReply, GrabMode, GrabStatus, InputFocus, ModMask, NotifyDetail, NotifyMode,
+    PropMode, Window,
 };
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
@@ -137,26 +138,13 @@ impl Server {
 
     /// The class of the window that this one is a part of; a window of a toolkit's own in it
     /// has none.
-    pub(super) fn class(&self, mut window: Window) -> Result<Option<String>, ReplyError> {
-        while window > 1 && window != self.root {
-            let kind = self.connection.get_property(
-                false,
-                window,
-                AtomEnum::WM_CLASS,
-                AtomEnum::STRING,
-                0,
-                MOST_OF_A_CLASS,
-            )?;
-            let tree = self.connection.query_tree(window)?;
-            let (Ok(kind), Ok(tree)) = (kind.reply(), tree.reply()) else { return Ok(None) };
+    pub(super) fn class(&self, window: Window) -> Result<Option<String>, ReplyError> {
+        let property = (AtomEnum::WM_CLASS.into(), AtomEnum::STRING, MOST_OF_A_CLASS);
+        climb(&self.connection, self.root, window, property, |_, told| {
             // The instance, then the class, each with a zero behind it.
-            if let Some(class) = kind.value.split(|byte| *byte == 0).nth(1).filter(|class| !class.is_empty())
-            {
-                return Ok(Some(String::from_utf8_lossy(class).into_owned()));
-            }
-            window = tree.parent;
-        }
-        Ok(None)
+            let class = told.value.split(|byte| *byte == 0).nth(1).filter(|class| !class.is_empty())?;
+            Some(String::from_utf8_lossy(class).into_owned())
+        })
     }
 
     /// Has the server obey nobody else, or everybody again.
@@ -331,4 +319,26 @@ const CORE: u16 = 0x0100;
 
 fn map_parts() -> MapPart {
     MapPart::KEY_TYPES | MapPart::KEY_SYMS | MapPart::MODIFIER_MAP
+}
+
+/// What the first of a window, its parent and so on says in a property, by its name, kind and
+/// greatest length in units of four bytes; none where none up to the root does.
+pub(super) fn climb<T>(
+    connection: &RustConnection,
+    root: Window,
+    mut window: Window,
+    (name, kind, most): (Atom, AtomEnum, u32),
+    says: impl Fn(Window, GetPropertyReply) -> Option<T>,
+) -> Result<Option<T>, ReplyError> {
+    while window > 1 && window != root {
+        let told = connection.get_property(false, window, name, kind, 0, most)?;
+        let tree = connection.query_tree(window)?;
+        // A window may be gone by now.
+        let (Ok(told), Ok(tree)) = (told.reply(), tree.reply()) else { return Ok(None) };
+        if let Some(said) = says(window, told) {
+            return Ok(Some(said));
+        }
+        window = tree.parent;
+    }
+    Ok(None)
 }
