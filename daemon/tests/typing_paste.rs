@@ -110,7 +110,7 @@ fn a_compositor_that_dies_in_the_middle_is_told_with_what_had_been_pasted() {
     let (result, seen) = std::thread::scope(|scope| {
         let pasting = scope.spawn(|| typist.apply(&edit));
         let seen = terminal.typed("a line\ra line\r", PATIENCE).unwrap().len();
-        desktop.kill().unwrap();
+        desktop.kill_newest().unwrap();
         (pasting.join().unwrap(), seen)
     });
     match result {

@@ -112,6 +112,18 @@ fn a_language_with_more_characters_than_keys_is_typed() {
 }
 
 #[test]
+fn a_keymap_that_takes_the_place_of_a_full_one_finds_no_modifier_held() {
+    let Some(mut desk) = Desk::new() else { return };
+    // Which place a character has in a keymap decides which modifiers it needs: one before
+    // the change and the first behind it need the same.
+    let many: Vec<char> = ('\u{4e00}'..).take(400).collect();
+    for end in 80..112 {
+        let text: String = many[..end].iter().chain(&many[..1]).chain(&many[end..=end]).collect();
+        desk.types(&text);
+    }
+}
+
+#[test]
 fn a_modifier_that_is_held_on_another_keyboard_changes_nothing() {
     for modifier in ["shift", "ctrl", "alt", "logo", "altgr", "capslock"] {
         let Some(mut desk) = Desk::new() else { return };
@@ -191,7 +203,7 @@ fn text_that_is_kept_to_one_window_waits_until_that_has_the_focus_again() {
 fn a_compositor_that_dies_in_the_middle_is_told_with_what_had_been_typed() {
     let Some(mut desk) = Desk::new() else { return };
     let text = "a long text. ".repeat(1000);
-    let (error, seen) = desk.interrupted(&text, |desktop| desktop.kill().unwrap());
+    let (error, seen) = desk.interrupted(&text, |desktop| desktop.kill_newest().unwrap());
     match error {
         TypistError::Lost { typed, .. } => {
             // The answers to the last keys die with it, and the window, too.

@@ -1,4 +1,4 @@
-//! Typing into the focused window: one mechanism a file, the first that works wins.
+//! Typing into the focused window: one mechanism a file or folder, the first that works wins.
 //!
 //! A [`Typist`] gets edits one after the other, on one thread ([`thread`]), and
 //! returns when the text has been handed over as far as its protocol can confirm

@@ -151,7 +151,7 @@ fn a_portal_that_dies_in_mid_text_costs_no_character() {
     }
     desk.types("before ");
     let text: String = (0..300).map(|n| format!("word {n} ")).collect();
-    let (result, seen) = interrupted(&mut desk, &text, |desktop| desktop.kill().unwrap());
+    let (result, seen) = interrupted(&mut desk, &text, |desktop| desktop.kill_newest().unwrap());
     let typed = match result {
         Ok(()) => text.len(),
         Err(TypistError::Lost { typed, .. }) => typed,

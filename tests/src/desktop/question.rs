@@ -82,7 +82,7 @@ impl Question {
         let root = OwnedObjectPath::try_from("/org/a11y/atspi/accessible/root").map_err(io::Error::other)?;
         let root = ("org.a11y.atspi.Registry".to_owned(), root);
         let mut question = Self { runtime, connection, portal: root.clone() };
-        let name = format!("xdg-desktop-portal-{}", desktop.name());
+        let name = format!("xdg-desktop-portal-{}", desktop.backend());
         let portal = question.children(&root)?.into_iter().find(|program| question.is_called(program, &name));
         question.portal = portal.ok_or_else(|| io::Error::other("the portal has no windows"))?;
         Ok(question)

@@ -95,7 +95,7 @@ impl Keyboard {
         self.read_layout()
     }
 
-    /// Whether keys can be pressed: the keyboard has been there for a while, or cannot be.
+    /// Whether keys can be pressed: the keyboard has been there for a while.
     pub(super) fn is_ready(&self) -> bool {
         self.resumed.is_some_and(|resumed| resumed.elapsed() >= SETTLE)
     }

@@ -97,8 +97,12 @@ impl Wayland {
         Ok(wayland)
     }
 
-    /// Hands the keymap over; keys that follow are looked up in it.
+    /// Hands the keymap over; keys that follow are looked up in it. What is held with the old
+    /// one, programs forget, and no compositor tells them again unless it changes.
     fn give_keymap(&mut self) -> Result<(), Halt> {
+        if std::mem::take(&mut self.modifiers) != 0 {
+            self.keyboard.modifiers(0, 0, 0, 0);
+        }
         let text = self.keymap.text() + "\0";
         let file = memfd_create("swictation-keymap", MemfdFlags::CLOEXEC).map_err(std::io::Error::from)?;
         let mut file = File::from(file);
