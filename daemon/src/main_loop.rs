@@ -6,33 +6,35 @@
 //! nothing is due the loop sleeps without a timeout. It decides nothing about
 //! dictation; that is the session's.
 
+mod captures;
 mod change;
+mod end;
 mod kept;
 mod last;
+mod parts;
 mod show;
+
+pub use parts::Parts;
 
 use crate::audio::{AudioEvent, Capture};
 use crate::clipboard::Clipboard;
-use crate::control::dbus::{self, Bus, BusError};
+use crate::control::dbus::{self, BusError};
 use crate::control::logind::Logind;
 use crate::control::notify;
 use crate::gpu::Nvml;
-use crate::journal::{Journal, News as Kept};
+use crate::journal::News as Kept;
 use crate::transcript::Transcript;
 use crate::typist::thread::{Report, TypistThread};
 use crate::worker::{News, Recipe, Worker};
-use crate::{settings, skipped, smaller};
+use crate::{settings, smaller};
 use change::Change;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use swictation_control::exit;
 use swictation_core::Now;
 use swictation_core::config::Config;
-use swictation_core::journal::Stretch;
-use swictation_core::session::{self, About, Command, Effect, Event, Microphone, Session, Skipped};
+use swictation_core::session::{self, About, Command, Effect, Event, Session};
 
 /// Everything that can wake the program.
 #[derive(Debug)]
@@ -59,60 +61,12 @@ pub enum Wake {
     Terminate,
 }
 
-/// What the loop is made of; what is `None` is not wanted in this run.
-pub struct Parts {
-    /// The configuration in force, and where changes of it are read.
-    pub config: Config,
-    /// The file that [`Wake::Configured`] reads again.
-    pub config_file: Option<PathBuf>,
-    /// What to type with, when the command line says so.
-    pub typist_name: Option<String>,
-    /// What to listen to, when the command line says so.
-    pub source: Option<String>,
-    /// How workers are started.
-    pub recipe: Recipe,
-    /// Types what is committed.
-    pub typist: Option<TypistThread>,
-    /// Writes what is committed.
-    pub transcript: Option<Transcript<std::io::Stdout>>,
-    /// Writes down what is not typed yet.
-    pub journal: Option<Journal>,
-    /// A dictation that an earlier daemon began, in the place of a source.
-    pub past: Option<Stretch>,
-    /// Takes commands and shows the state.
-    pub bus: Option<Bus>,
-    /// Waits with sleep for the last words.
-    pub logind: Option<Logind>,
-    /// What `status --json` shows as metrics; kept current by the loop.
-    pub metrics: Arc<Mutex<String>>,
-    /// Dictate once, at once, and end.
-    pub once: bool,
-}
-
-impl Parts {
-    /// What every loop is made of, and nothing of what is not wanted in every run.
-    pub fn of(recipe: Recipe, config: Config) -> Self {
-        Self {
-            config,
-            config_file: None,
-            typist_name: None,
-            source: None,
-            recipe,
-            typist: None,
-            transcript: None,
-            journal: None,
-            past: None,
-            bus: None,
-            logind: None,
-            metrics: Arc::default(),
-            once: false,
-        }
-    }
-}
-
 /// A worker, if there is one, and the number that tells its news from others'.
 #[derive(Default)]
-struct Numbered(u32, Option<Worker>);
+struct Numbered {
+    number: u32,
+    worker: Option<Worker>,
+}
 
 /// The running program.
 pub struct MainLoop {
@@ -125,8 +79,10 @@ pub struct MainLoop {
     /// The current worker and the candidate, each with its number.
     worker: Numbered,
     candidate: Numbered,
-    workers: u32,
-    typist: &'static str,
+    /// How many workers were started.
+    started: u32,
+    /// The mechanism that typed last.
+    typed_with: &'static str,
     /// What the candidate is tried for.
     change: Option<Change>,
     dictating_since: Option<Instant>,
@@ -151,8 +107,8 @@ impl MainLoop {
             captures: HashMap::new(),
             worker: Numbered::default(),
             candidate: Numbered::default(),
-            workers: 0,
-            typist: "",
+            started: 0,
+            typed_with: "",
             change: None,
             dictating_since: None,
             nvml: None,
@@ -204,7 +160,7 @@ impl MainLoop {
             }
         }
         self.parts.journal = None;
-        (self.worker.1, self.candidate.1) = (None, None);
+        (self.worker.worker, self.candidate.worker) = (None, None);
         self.ended.unwrap_or(exit::OK)
     }
 
@@ -216,11 +172,11 @@ impl MainLoop {
         match wake {
             Wake::Asked(request) => self.asked(request),
             Wake::Heard(capture, event) => self.heard(capture, event),
-            Wake::Worker(number, news) if number == self.worker.0 => match news {
+            Wake::Worker(number, news) if number == self.worker.number => match news {
                 News::Said(message) => self.handle(Event::Worker(message)),
                 News::Gone(ending) => self.worker_gone(ending),
             },
-            Wake::Worker(number, news) if number == self.candidate.0 => match news {
+            Wake::Worker(number, news) if number == self.candidate.number => match news {
                 News::Said(message) => self.handle(Event::Candidate(message)),
                 News::Gone(ending) => {
                     tracing::warn!("{ending}");
@@ -230,7 +186,7 @@ impl MainLoop {
             },
             Wake::Worker(..) => {}
             Wake::Typed(report) => {
-                self.typist = report.typist;
+                self.typed_with = report.typist;
                 if let Err(why) = &report.result {
                     tracing::warn!("typing failed: {why}");
                 }
@@ -274,50 +230,11 @@ impl MainLoop {
         drop(request.reply.send(Ok(show::state(self.session.state()))));
     }
 
-    /// Ends the program once everything captured is typed; asked twice, at once.
-    fn end(&mut self, code: u8) {
-        self.handle(Event::Command(Command::Stop));
-        if self.ending == Some(code) || self.session.state() == session::Published::Idle {
-            self.ended.get_or_insert(code);
-        }
-        self.ending.get_or_insert(code);
-    }
-
-    fn heard(&mut self, capture: u32, event: AudioEvent) {
-        let news = match event {
-            AudioEvent::Started { rate, channels, device } => {
-                tracing::info!(rate, channels, %device, "listening");
-                Microphone::Opened
-            }
-            AudioEvent::Block { pcm, captured, dropped } => {
-                let captured = Now(captured.saturating_duration_since(self.origin));
-                Microphone::Block { pcm, captured, dropped }
-            }
-            AudioEvent::Silent(silent) => Microphone::Silent(silent),
-            AudioEvent::Lost(why) => {
-                tracing::warn!("{why}");
-                if self.parts.once {
-                    // A file that cannot be read will not come back.
-                    self.fail(exit::AUDIO, &why);
-                }
-                Microphone::Lost(why)
-            }
-            AudioEvent::Ended => {
-                self.captures.remove(&capture);
-                Microphone::Ended
-            }
-        };
-        self.handle(Event::Microphone(capture, news));
-    }
-
     fn worker_gone(&mut self, ending: swictation_core::supervise::Ending) {
         tracing::warn!("{ending}");
-        self.worker.1 = None;
+        self.worker.worker = None;
         self.handle(Event::WorkerGone(ending));
-        if let (true, session::Engine::Failed(why)) = (self.parts.once, self.session.engine()) {
-            let why = why.clone();
-            self.fail(exit::MODEL, &why);
-        }
+        self.fails_without_model();
     }
 
     fn handle(&mut self, event: Event) {
@@ -362,7 +279,7 @@ impl MainLoop {
                 Effect::Adopt => self.adopted(),
                 Effect::Reject(why) => self.rejected(&why),
                 Effect::Send(message) => {
-                    if let Some(worker) = &self.worker.1 {
+                    if let Some(worker) = &self.worker.worker {
                         worker.send(message);
                     }
                 }
@@ -415,65 +332,17 @@ impl MainLoop {
         }
     }
 
-    fn open_microphone(&mut self, capture: u32) {
-        let wakes = self.wakes.clone();
-        let source = self.parts.source.as_deref().unwrap_or(&self.parts.config.microphone);
-        let tell = move |event| drop(wakes.send(Wake::Heard(capture, event)));
-        self.dictating_since = None;
-        self.captures.insert(capture, Capture::start(source, tell));
-    }
-
     fn spawn(&mut self, recipe: &Recipe, device: &str) -> Numbered {
-        self.workers += 1;
-        let (wakes, number) = (self.wakes.clone(), self.workers);
+        self.started += 1;
+        let (wakes, number) = (self.wakes.clone(), self.started);
         let tell = move |news| drop(wakes.send(Wake::Worker(number, news)));
-        Numbered(number, Worker::spawn(recipe, device, tell))
+        Numbered { number, worker: Worker::spawn(recipe, device, tell) }
     }
 
     fn write(&mut self, line: impl FnOnce(&mut Transcript<std::io::Stdout>) -> std::io::Result<()>) {
         // A reader that went away wants no more: that is an end and no failure.
         if self.parts.transcript.as_mut().is_some_and(|transcript| line(transcript).is_err()) {
             self.ended.get_or_insert(exit::OK);
-        }
-    }
-
-    fn done(&mut self, end: swictation_core::SamplePos) {
-        let took = self.dictating_since.map_or(0.0, |at| at.elapsed().as_secs_f64());
-        let info = match self.session.engine() {
-            session::Engine::Ready(info) => Some(info.clone()),
-            _ => None,
-        };
-        if let (true, session::Engine::Failed(why)) = (self.parts.once, self.session.engine()) {
-            // A short file is read before its worker has failed.
-            let why = why.clone();
-            return self.fail(exit::MODEL, &why);
-        }
-        if end.0 == 0 && self.parts.once {
-            return self.fail(exit::AUDIO, "there is no audio in it");
-        }
-        self.write(|t| t.done(end, took, info.as_ref()));
-        let idle = self.session.state() == session::Published::Idle;
-        if let Some(code) = self.ending.filter(|_| idle).or(self.parts.once.then_some(exit::OK)) {
-            self.ended.get_or_insert(code);
-        }
-    }
-
-    fn skipped(&mut self, skipped: &Skipped) {
-        tracing::warn!("{}", self.session.trouble());
-        self.write(|t| t.skipped(skipped.from, skipped.to));
-        if !self.parts.config.keep_skipped {
-            return;
-        }
-        match skipped::keep(&skipped.pcm) {
-            Ok(path) => tracing::warn!("the audio that was left out is in {}", path.display()),
-            Err(error) => tracing::warn!("the audio that was left out is not kept: {error}"),
-        }
-    }
-
-    fn fail(&mut self, code: u8, why: &str) {
-        if self.ended.is_none() {
-            tracing::error!("{why}");
-            self.ended = Some(code);
         }
     }
 }

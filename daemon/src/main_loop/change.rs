@@ -47,7 +47,13 @@ impl MainLoop {
         };
         notify::reloading();
         let typing = |config: &Config| {
-            (config.typist.clone(), config.focus, config.password_fields, config.terminal_enter)
+            (
+                config.typist.clone(),
+                config.focus,
+                config.password_fields,
+                config.terminal_enter,
+                config.leading_space,
+            )
         };
         if typing(&self.parts.config) != typing(&config) {
             self.replace_typist(&config);

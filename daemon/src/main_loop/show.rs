@@ -32,7 +32,7 @@ impl MainLoop {
                 state,
                 engine: shown(&engine, &self.parts.recipe),
                 trouble: self.session.trouble(),
-                typist: self.typist.to_owned(),
+                typist: self.typed_with.to_owned(),
             });
         }
     }
