@@ -45,7 +45,7 @@ impl Desk {
     }
 
     fn without_accessibility() -> Option<Self> {
-        if !entry::gtk_is_present() || !need("zenity", Path::new(LAUNCHER).exists()) {
+        if !entry::gtk_is_present() || !need("at-spi", Path::new(LAUNCHER).exists()) {
             return None;
         }
         let bus = Bus::start()?;
@@ -289,6 +289,47 @@ fn what_was_typed_is_erased_while_the_program_tells_that_it_stands_before_the_ca
         assert_eq!(done(), Ok(()));
         let expected = if scratched { "Grüße euch." } else { "." };
         assert_eq!(text(window, &thread, &reports, 6), expected, "by Qt: {by_qt}");
+    }
+}
+
+#[test]
+fn a_dictation_begins_with_a_space_where_it_would_run_on_from_the_word_before() {
+    let Some(desk) = Desk::new() else { return };
+    let watcher = desk.follow();
+    let qt = entry::qt_is_present();
+    let cases = [
+        ("", "Hello", "Hello one two"),
+        ("", "Hello.", "Hello. one two"),
+        ("", "Hello (", "Hello (one two"),
+        ("", "Hello ", "Hello one two"),
+        ("", "", "one two"),
+        ("", "你好", "你好one two"),
+        ("leading_space = false", "Hello", "Helloone two"),
+    ];
+    for (config, before, expected) in cases {
+        for by_qt in [false, true].into_iter().filter(|by_qt| qt || !by_qt) {
+            until(&watcher, |now| now.field.is_none());
+            let window = match by_qt {
+                true => Entry::told_by_qt(&desk.server, &desk.bus, "Field").unwrap(),
+                false => desk.window("--entry", "Field"),
+            };
+            until(&watcher, |now| now.field.is_some());
+            let (thread, reports) = desk.typist(&watcher, config, |x11| Box::new(x11));
+            let typed = |id, text: &str| {
+                thread.send(id, insert(text));
+                let report = reports.recv_timeout(PATIENCE).unwrap();
+                assert_eq!((report.result, report.typed), (Ok(()), text.chars().count()), "{text}");
+            };
+            typed(1, before);
+            let deadline = Instant::now() + PATIENCE;
+            while !before.is_empty() && watcher.before_caret() != before.chars().last() {
+                assert!(Instant::now() < deadline, "what was typed does not arrive");
+            }
+            thread.watch(true);
+            typed(2, "one");
+            typed(3, " two");
+            assert_eq!(text(window, &thread, &reports, 4), expected, "by Qt: {by_qt}");
+        }
     }
 }
 

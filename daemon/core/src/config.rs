@@ -41,6 +41,7 @@ struct ConfigFile {
     focus: Option<Focus>,
     password_fields: Option<bool>,
     terminal_enter: Option<bool>,
+    leading_space: Option<bool>,
     trailing_space: Option<bool>,
     cancel_erases: Option<bool>,
     unload_seconds: Option<i64>,
@@ -126,6 +127,8 @@ pub struct Config {
     pub password_fields: bool,
     /// A line break in a terminal is Return there, which runs a command.
     pub terminal_enter: bool,
+    /// Begin a dictation with a space where it would run on from the word before the caret.
+    pub leading_space: bool,
     /// End a dictation with a space.
     pub trailing_space: bool,
     /// The worker, and the memory it takes, goes after so long without a dictation; 0 = never.
@@ -165,6 +168,7 @@ impl Default for Config {
             focus: Focus::default(),
             password_fields: false,
             terminal_enter: false,
+            leading_space: true,
             trailing_space: true,
             unload_seconds: 0,
             keep_skipped: false,
@@ -243,6 +247,7 @@ impl Config {
             focus: next.focus,
             password_fields: next.password_fields,
             terminal_enter: next.terminal_enter,
+            leading_space: next.leading_space,
             trailing_space: next.trailing_space,
             unload_seconds: next.unload_seconds,
             keep_skipped: next.keep_skipped,
@@ -315,6 +320,7 @@ impl ConfigFile {
             focus: self.focus.unwrap_or(defaults.focus),
             password_fields: self.password_fields.unwrap_or(defaults.password_fields),
             terminal_enter: self.terminal_enter.unwrap_or(defaults.terminal_enter),
+            leading_space: self.leading_space.unwrap_or(defaults.leading_space),
             trailing_space: self.trailing_space.unwrap_or(defaults.trailing_space),
             unload_seconds: number("unload_seconds", self.unload_seconds, 0, 86_400)?
                 .unwrap_or(defaults.unload_seconds),

@@ -24,6 +24,8 @@ pub(super) struct Guard {
     password_fields: bool,
     /// Return may be pressed in a terminal.
     terminal_enter: bool,
+    /// A dictation does not run on from the word before it.
+    leading_space: bool,
     home: Home,
     /// Where what is being dictated began.
     origin: Option<Origin>,
@@ -36,6 +38,7 @@ impl Guard {
             focus: None,
             password_fields: config.password_fields,
             terminal_enter: config.terminal_enter,
+            leading_space: config.leading_space,
             home: Home::Any,
             origin: None,
         }
@@ -117,6 +120,17 @@ impl Guard {
         }
     }
 
+    /// Whether the first text of a dictation would run on from the word before the caret, as
+    /// far as the program tells what stands there. In a terminal that may be a prompt, or a path.
+    pub(super) fn runs_on(&self, text: &[char], now: &Focused) -> bool {
+        let Some(focus) = self.focus.as_ref().filter(|_| self.leading_space && !now.is_terminal()) else {
+            return false;
+        };
+        now.field.is_some()
+            && text.first().is_some_and(|first| begins_word(*first))
+            && focus.before_caret().is_some_and(ends_word)
+    }
+
     /// The text as it may be typed: without Return in a terminal, where that runs a command.
     pub(super) fn admit(
         &self,
@@ -130,6 +144,17 @@ impl Guard {
         let terminal = now.is_terminal() || class().is_some_and(|class| terminals::has(&class));
         if terminal { text.replace('\n', " ") } else { text }
     }
+}
+
+/// Whether a word begins with this that a space parts from the one before: scripts behind these
+/// mostly write without.
+fn begins_word(character: char) -> bool {
+    character.is_alphanumeric() && character < '\u{e00}'
+}
+
+/// Whether what stands before a word has a space behind it.
+fn ends_word(character: char) -> bool {
+    begins_word(character) || ".,;:!?…)]}%»”".contains(character)
 }
 
 const NOWHERE: &str = "no window has the focus";

@@ -29,6 +29,11 @@ impl Ledger {
         self.text.is_some()
     }
 
+    /// Whether a dictation runs that has typed nothing.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.text.as_ref().is_some_and(String::is_empty)
+    }
+
     /// Notes what arrived in the window of an edit.
     pub(super) fn note(&mut self, edit: u64, typed: impl Iterator<Item = char>) {
         if let Some(text) = &mut self.text {

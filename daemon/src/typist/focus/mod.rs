@@ -1,5 +1,6 @@
 //! What is known of the focused window apart from the typist: which it is, of what kind, and
-//! whether a field for passwords has the focus in it.
+//! whether a field for passwords has the focus in it, what stands before its caret, and what
+//! becomes of keys on their way there ([`input_method`]).
 //!
 //! X servers and compositors of the wlroots family tell their typist which window has the
 //! focus. Of the others KWin tells a script of ours ([`kwin`]), and programs tell what assists
@@ -139,6 +140,13 @@ impl Focus {
         let (reply, answer) = std::sync::mpsc::channel();
         self.questions.as_ref()?.send(Question::Caret(from, reply)).ok()?;
         answer.recv_timeout(TOLD.mul_f64(crowding())).ok().flatten()
+    }
+
+    /// The character before the caret; none where there is none, or nobody tells.
+    pub fn before_caret(&self) -> Option<char> {
+        let at = self.caret(None)?.at;
+        let before = self.caret(Some(at.checked_sub(1).filter(|before| *before >= 0)?))?;
+        before.text.filter(|_| before.at == at)?.chars().last()
     }
 
     /// What becomes of keys now.

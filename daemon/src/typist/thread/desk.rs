@@ -285,13 +285,15 @@ where
             let Some(typist) = &mut self.typist else { continue };
             let knows_windows = typist.knows_windows();
             let end = if knows_windows { text.len() } else { text.len().min(typed + PIECE) };
-            let piece = String::from_iter(&text[typed..end]);
+            // What the session knows nothing of: it counts its own characters.
+            let space = usize::from(erase == 0 && self.ledger.is_fresh() && self.guard.runs_on(&text, &now));
+            let piece = " ".repeat(space) + &String::from_iter(&text[typed..end]);
             let piece = self.guard.admit(piece, &now, || typist.class());
             let piece = Edit { erase, insert: piece };
             let result = typist.apply(&piece);
-            let arrived = result.as_ref().map_or_else(TypistError::typed, |()| end - typed);
+            let arrived = result.as_ref().map_or_else(TypistError::typed, |()| space + end - typed);
             self.ledger.note(id, piece.insert.chars().take(arrived));
-            typed += arrived;
+            typed += arrived.saturating_sub(space);
             match result {
                 Ok(()) if typed == text.len() => return (typed, Ok(())),
                 Ok(()) => {}
