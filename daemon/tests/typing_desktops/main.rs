@@ -7,6 +7,7 @@ mod clipboard;
 mod composed;
 mod consent;
 mod desk;
+mod doctor;
 mod picture;
 
 use desk::{Desk, PATIENCE, connect};
