@@ -68,9 +68,8 @@ impl Desk {
 #[test]
 fn every_script_is_pasted_exactly_with_its_line_feeds() {
     let Some(mut desk) = Desk::new() else { return };
-    for text in texts::ALL {
-        desk.expect(0, text, text);
-    }
+    // The layout does not matter: the keyboard has one of its own.
+    texts::six_rounds("", |text| desk.expect(0, text, text));
     desk.expect(0, "é one\n\ntwo\n", "é one\r\rtwo\r");
     desk.expect(2, "ok", "\x7f\x7fok");
 }

@@ -52,6 +52,20 @@ macro_rules! every_layout {
     };
 }
 
+/// The same with all texts of a round at once, for a way of typing that takes its time for each
+/// edit.
+#[track_caller]
+pub fn six_rounds(own: &str, mut types: impl FnMut(&str)) {
+    let mut round = Vec::new();
+    six_times(own, |text| {
+        round.push(text.to_owned());
+        if round.len() > ALL.len() {
+            types(&round.concat());
+            round.clear();
+        }
+    });
+}
+
 /// Types a layout's own letters and all of them, three times while the machine is idle and
 /// three times while it is busy.
 #[track_caller]

@@ -2,6 +2,7 @@
 //! pressed, that somebody wants the clipboard, that it is over. It sleeps until the desktop
 //! or the typist has something.
 
+use super::focus::Focused;
 use super::{Keys, Typist, TypistError};
 use crate::bus::runtime;
 use std::sync::mpsc::{self, Sender};
@@ -45,8 +46,8 @@ pub(super) trait Listen {
         None
     }
 
-    /// See [`Typist::tell_terminal`].
-    fn tell_terminal(&mut self, terminal: bool);
+    /// See [`Typist::tell`].
+    fn tell(&mut self, focused: Focused);
 
     /// See [`Typist::tend`].
     fn tend(&mut self) {}
@@ -61,7 +62,7 @@ enum Order {
     Keys(Keys, Sender<bool>),
     IsHome(Sender<bool>),
     Class(Sender<Option<String>>),
-    Terminal(bool),
+    Tell(Focused),
     Tend,
     Rest,
 }
@@ -159,8 +160,8 @@ impl Typist for Listener {
         answer.recv().ok().flatten()
     }
 
-    fn tell_terminal(&mut self, terminal: bool) {
-        self.order(Order::Terminal(terminal));
+    fn tell(&mut self, focused: &Focused) {
+        self.order(Order::Tell(focused.clone()));
     }
 
     fn tend(&mut self) {
@@ -199,7 +200,7 @@ async fn obey<L: Listen>(listens: &mut L, order: Order) {
         Order::Keys(keys, reply) => drop(reply.send(listens.keys(&keys))),
         Order::IsHome(reply) => drop(reply.send(listens.is_home())),
         Order::Class(reply) => drop(reply.send(listens.class())),
-        Order::Terminal(terminal) => listens.tell_terminal(terminal),
+        Order::Tell(focused) => listens.tell(focused),
         Order::Tend => listens.tend(),
         Order::Rest => listens.rest(),
     }

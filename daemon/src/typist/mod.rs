@@ -63,9 +63,9 @@ pub trait Typist: Send {
     fn class(&mut self) -> Option<String> {
         None
     }
-    /// Others than the typist tell that the window with the focus is a terminal, or nothing.
-    fn tell_terminal(&mut self, terminal: bool) {
-        let _ = terminal;
+    /// Takes in what others than the typist tell of the focus, before each edit.
+    fn tell(&mut self, focused: &focus::Focused) {
+        let _ = focused;
     }
     /// Whether text arrives as it is although, from here on, this becomes of keys.
     fn keys(&mut self, keys: &Keys) -> bool {

@@ -7,21 +7,22 @@
 
 use super::clipboard::{self, Chord, Clipboard, Control, Selection, Told};
 use super::compositor;
+use super::focus::Focused;
 use super::listener::{Listen, Listener};
 use super::wayland::Wayland;
 use super::x11::{self, X11};
-use super::{Keys, Typist, TypistError, terminals};
+use super::{Keys, Typist, TypistError};
 use swictation_core::Edit;
 use swictation_core::edit::insertable;
 use wayland_client::Connection;
 
 /// A typist that can press what asks a window to paste.
 pub(super) trait Keyboard: Typist {
-    /// Presses it once, into the window that text goes into.
+    /// Presses it once, into the window that text goes into; whether it has the keys.
     ///
     /// # Errors
     /// As for [`Typist::apply`].
-    fn press_chord(&mut self, chord: Chord) -> Result<(), TypistError>;
+    fn press_chord(&mut self, chord: Chord) -> Result<bool, TypistError>;
 }
 
 /// Opens the keyboard and the clipboard of the session that the environment names.
@@ -69,7 +70,7 @@ fn start(
 ) -> Result<Box<dyn Typist>, TypistError> {
     let open = async move || {
         let clipboard = Clipboard::new(selection().await?);
-        Ok(Desk { keyboard: Box::new(keyboard), clipboard, terminal: false, lost: None })
+        Ok(Desk { keyboard: Box::new(keyboard), clipboard, focused: Focused::default(), lost: None })
     };
     Ok(Box::new(Listener::start("paste", open)?))
 }
@@ -78,8 +79,8 @@ fn start(
 struct Desk {
     keyboard: Box<dyn Keyboard>,
     clipboard: Clipboard,
-    /// Others tell that a terminal has the focus.
-    terminal: bool,
+    /// What others than the keyboard tell of the focus.
+    focused: Focused,
     /// Why the clipboard is of no use any more.
     lost: Option<String>,
 }
@@ -134,8 +135,8 @@ impl Listen for Desk {
         self.keyboard.class()
     }
 
-    fn tell_terminal(&mut self, terminal: bool) {
-        self.terminal = terminal;
+    fn tell(&mut self, focused: Focused) {
+        self.focused = focused;
     }
 
     fn tend(&mut self) {
@@ -176,8 +177,8 @@ impl Desk {
         if let Some(why) = &self.lost {
             return Err(TypistError::lost(why));
         }
-        let Self { keyboard, clipboard, .. } = self;
-        let terminal = self.terminal || keyboard.class().is_some_and(|class| terminals::has(&class));
-        clipboard.paste(text, terminal, async |chord| keyboard.press_chord(chord).map(|()| true)).await
+        let Self { keyboard, clipboard, focused, .. } = self;
+        focused.class = keyboard.class().or(focused.class.take());
+        clipboard.paste(text, focused, async |chord| keyboard.press_chord(chord)).await
     }
 }

@@ -19,6 +19,8 @@ pub(super) use x11::X11;
 
 use super::TypistError;
 use super::crowding::crowding;
+use super::focus::Focused;
+use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -84,11 +86,13 @@ pub(super) struct Clipboard {
     content: Option<Content>,
     /// What there was before the text that is being pasted.
     before: Option<Content>,
+    /// What made windows of a class paste, which is asked first there.
+    worked: HashMap<String, Chord>,
 }
 
 impl Clipboard {
     pub(super) fn new(selection: Selection) -> Self {
-        Self { selection, others: Vec::new(), content: None, before: None }
+        Self { selection, others: Vec::new(), content: None, before: None, worked: HashMap::new() }
     }
 
     /// See [`Selection::is_frail`].
@@ -171,12 +175,18 @@ impl Clipboard {
     pub(super) async fn paste(
         &mut self,
         text: &str,
-        terminal: bool,
+        focused: &Focused,
         mut press: impl AsyncFnMut(Chord) -> Result<bool, TypistError>,
     ) -> Result<(), TypistError> {
         self.hold(text).await.map_err(TypistError::lost)?;
-        for chord in Chord::ALL.into_iter().filter(|chord| !(terminal && *chord == Chord::ControlV)) {
+        let known = focused.class.as_ref().and_then(|class| self.worked.get(class)).copied();
+        let others = Chord::ALL.into_iter().filter(|chord| Some(*chord) != known);
+        for chord in known.into_iter().chain(others) {
+            if focused.is_terminal() && chord == Chord::ControlV {
+                continue;
+            }
             if press(chord).await? && self.is_pasted().await.map_err(TypistError::lost)? {
+                self.worked.extend(focused.class.clone().map(|class| (class, chord)));
                 return Ok(());
             }
         }

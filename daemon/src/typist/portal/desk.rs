@@ -6,6 +6,7 @@ use super::session::Session;
 use crate::bus::next;
 use crate::typist::clipboard::{Clipboard, Control, Selection, Told, X11};
 use crate::typist::compositor;
+use crate::typist::focus::Focused;
 use crate::typist::layout::{self, Active, Layout, Stroke};
 use crate::typist::pace::{PAUSE, STRIDE};
 use crate::typist::{Keys, TypistError, locks};
@@ -43,8 +44,6 @@ pub(super) struct Desk {
     x11: Option<String>,
     /// The group that was active when the last edit began.
     group: u32,
-    /// Others tell that a terminal has the focus.
-    terminal: bool,
     /// What is typed with keys may be other text in the window, and is pasted.
     composed: bool,
 }
@@ -69,17 +68,7 @@ impl Desk {
         let modifiers = connect().and_then(Modifiers::follow);
         let clipboard = selection.map(Clipboard::new);
         let keyboard = Keyboard::connect(session.eis().await?).await?;
-        Ok(Self {
-            session,
-            closed,
-            keyboard,
-            clipboard,
-            modifiers,
-            x11,
-            group: 0,
-            terminal: false,
-            composed: false,
-        })
+        Ok(Self { session, closed, keyboard, clipboard, modifiers, x11, group: 0, composed: false })
     }
 
     /// Ends the session.
@@ -136,15 +125,14 @@ impl Desk {
         }
     }
 
-    /// Applies an edit as far as it can be, to what is a `terminal` as far as others tell. Where
-    /// an input method composes, only line feeds are typed.
+    /// Applies an edit as far as it can be, where this is told of the focus. Where an input
+    /// method composes, only line feeds are typed.
     pub(super) async fn apply(
         &mut self,
         edit: &Edit,
         keys: &Keys,
-        terminal: bool,
+        focused: &Focused,
     ) -> Result<(), TypistError> {
-        self.terminal = terminal;
         self.composed = match keys {
             Keys::Direct => false,
             // It mostly does arrive.
@@ -153,7 +141,7 @@ impl Desk {
         };
         let text: Vec<char> = insertable(&edit.insert).chars().collect();
         let mut typed = 0;
-        let mut result = self.type_all(edit.erase, &text, &mut typed).await;
+        let mut result = self.type_all(edit.erase, &text, focused, &mut typed).await;
         result = result.and(self.keyboard.rest().await.map_err(TypistError::lost));
         if let Some(clipboard) = &mut self.clipboard {
             clipboard.put_back().await;
@@ -165,7 +153,13 @@ impl Desk {
     }
 
     /// Erases, then types; `typed` counts the characters that are confirmed.
-    async fn type_all(&mut self, erase: usize, text: &[char], typed: &mut usize) -> Result<(), TypistError> {
+    async fn type_all(
+        &mut self,
+        erase: usize,
+        text: &[char],
+        focused: &Focused,
+        typed: &mut usize,
+    ) -> Result<(), TypistError> {
         let way = Way { composed: self.composed, pastes: self.clipboard.is_some() };
         if let Some(modifiers) = &mut self.modifiers {
             modifiers.look().await.map_err(TypistError::lost)?;
@@ -200,7 +194,7 @@ impl Desk {
             let (count, strokes) = (strokes.len(), strokes.concat());
             if count == 0 {
                 let count = span(rest, |c| way.strokes(layout, c).is_some());
-                self.paste(&rest[..count]).await?;
+                self.paste(&rest[..count], focused).await?;
                 *typed += count;
             } else {
                 if self.stride(&strokes).await? {
@@ -226,9 +220,8 @@ impl Desk {
     }
 
     /// Has the window paste a text.
-    async fn paste(&mut self, text: &[char]) -> Result<(), TypistError> {
+    async fn paste(&mut self, text: &[char], focused: &Focused) -> Result<(), TypistError> {
         self.prefer_x11().await;
-        let terminal = self.terminal;
         let Some(mut clipboard) = self.clipboard.take() else {
             return Err(TypistError::nowhere(text.first().copied().map_or_else(String::new, cannot_paste)));
         };
@@ -238,7 +231,7 @@ impl Desk {
             self.stride(&[stroke]).await?;
             self.pause().await.map(|()| true)
         };
-        let pasted = clipboard.paste(&String::from_iter(text), terminal, press).await;
+        let pasted = clipboard.paste(&String::from_iter(text), focused, press).await;
         self.clipboard = Some(clipboard);
         pasted
     }

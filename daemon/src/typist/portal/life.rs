@@ -7,6 +7,7 @@
 use super::desk::{self, Desk};
 use super::session::{self, Refusal, Session};
 use super::token::Token;
+use crate::typist::focus::Focused;
 use crate::typist::listener::Listen;
 use crate::typist::{Keys, TypistError};
 use std::path::PathBuf;
@@ -56,8 +57,8 @@ pub(super) struct Life {
     stage: Stage,
     /// What becomes of keys.
     keys: Keys,
-    /// Others tell that a terminal has the focus.
-    terminal: bool,
+    /// What is told of the focus.
+    focused: Focused,
 }
 
 impl Life {
@@ -74,7 +75,16 @@ impl Life {
         let connection = session::connect(bus).await?;
         session::check(&connection).await?;
         let stage = Stage::Absent;
-        Ok(Self { connection, display, x11, token, sessions: 0, stage, keys: Keys::Direct, terminal: false })
+        Ok(Self {
+            connection,
+            display,
+            x11,
+            token,
+            sessions: 0,
+            stage,
+            keys: Keys::Direct,
+            focused: Focused::default(),
+        })
     }
 
     /// Asks for a session; the answer comes when it is attended to.
@@ -158,8 +168,8 @@ impl Listen for Life {
         true
     }
 
-    fn tell_terminal(&mut self, terminal: bool) {
-        self.terminal = terminal;
+    fn tell(&mut self, focused: Focused) {
+        self.focused = focused;
     }
 
     async fn apply(&mut self, edit: &Edit) -> Result<(), TypistError> {
@@ -174,7 +184,7 @@ impl Listen for Life {
         }
         match &mut self.stage {
             Stage::Open(desk) => {
-                let applied = desk.apply(edit, &self.keys, self.terminal).await;
+                let applied = desk.apply(edit, &self.keys, &self.focused).await;
                 if let Err(TypistError::Lost { .. }) = applied {
                     self.close().await;
                 }

@@ -339,7 +339,7 @@ where
             self.guard.begin(id, &now);
         }
         if let Some(typist) = &mut self.typist {
-            typist.tell_terminal(now.is_terminal());
+            typist.tell(&now);
         }
         Ok(now)
     }

@@ -204,13 +204,13 @@ impl Typist for Wayland {
 }
 
 impl Keyboard for Wayland {
-    fn press_chord(&mut self, chord: Chord) -> Result<(), TypistError> {
+    fn press_chord(&mut self, chord: Chord) -> Result<bool, TypistError> {
         let pressed = self.seeing(|wayland| {
             let pressed = wayland.stride(&[Keymap::chord(chord)], &mut 0);
             wayland.let_go()?;
             pressed
         });
-        pressed.map_err(|halt| halt.after(0))
+        pressed.map(|()| true).map_err(|halt| halt.after(0))
     }
 }
 

@@ -69,6 +69,8 @@ pub(super) struct Layout {
     reach: HashMap<u32, Press>,
     /// The keycode of the Shift key.
     pub shift: Option<u8>,
+    /// Some group has Latin letters, in which programs look for what a command is.
+    pub latin: bool,
 }
 
 impl Keymap {
@@ -150,7 +152,7 @@ impl Layout {
     /// Low keycodes and few modifiers come first, which is the key a person would
     /// press; `spare` are keycodes whose symbols may vanish at any time.
     pub(super) fn read(map: &Keymap, group: u8, locked: u16, spare: &[Lent]) -> Self {
-        use xkeysym::key::{ISO_Level3_Shift, ISO_Level5_Shift, Shift_L, Shift_R};
+        use xkeysym::key::{ISO_Level3_Shift, ISO_Level5_Shift, Shift_L, Shift_R, v};
         let selectors = [&[Shift_L, Shift_R][..], &[ISO_Level3_Shift], &[ISO_Level5_Shift]]
             .map(|symbols| map.selector(group, symbols));
         let mut reach = HashMap::new();
@@ -172,7 +174,9 @@ impl Layout {
                 }
             }
         }
-        Self { reach, shift: selectors[0].map(|shift| shift.keycode) }
+        let keys = map.keycodes().filter(|(keycode, _)| !spare.iter().any(|lent| lent.keycode == *keycode));
+        let latin = keys.into_iter().any(|(_, key)| key.syms.contains(&v));
+        Self { reach, shift: selectors[0].map(|shift| shift.keycode), latin }
     }
 
     /// How the layout itself types a symbol, if it can.
@@ -180,11 +184,12 @@ impl Layout {
         symbol.iter().find_map(|keysym| self.reach.get(keysym)).copied()
     }
 
-    /// What asks a window to paste, if the keyboard has it.
-    pub(super) fn chord(&self, chord: Chord) -> Option<Press> {
+    /// What asks a window to paste, if the keyboard has it; with the keycode that V was `lent`
+    /// where no group has it.
+    pub(super) fn chord(&self, chord: Chord, lent: Option<u8>) -> Option<Press> {
         use xkeysym::key::{Control_L, XF86_Paste, v};
         let alone = |symbol: u32| self.reach.get(&symbol).filter(|press| press.hold == [None; 3]).copied();
-        let key = alone(v).map_or(V, |press| press.keycode);
+        let key = alone(v).map(|press| press.keycode).or(lent).unwrap_or(V);
         let control = || alone(Control_L).map(|press| press.keycode);
         match chord {
             Chord::Paste => alone(XF86_Paste),
@@ -297,13 +302,13 @@ mod tests {
         map.keys[5] = key(0, 1, 1, &[xkeysym::key::Control_L]);
         let held = |keycode, shift: Option<u8>| Some(Press { keycode, hold: [Some(13), shift, None] });
         let layout = Layout::read(&map, 0, 0, &[]);
-        assert_eq!(layout.chord(Chord::ControlV), held(55, None));
+        assert_eq!(layout.chord(Chord::ControlV, None), held(55, None));
         map.keys[1] = key(1, 1, 2, &[0x76, 0x56]);
         let layout = Layout::read(&map, 0, 0, &[]);
-        assert_eq!(layout.chord(Chord::ControlV), held(9, None));
-        assert_eq!(layout.chord(Chord::ControlShiftV), held(9, Some(11)));
-        assert_eq!(layout.chord(Chord::Paste), None);
-        assert_eq!(Layout::read(&keymap(), 0, 0, &[]).chord(Chord::ControlV), None);
+        assert_eq!(layout.chord(Chord::ControlV, None), held(9, None));
+        assert_eq!(layout.chord(Chord::ControlShiftV, None), held(9, Some(11)));
+        assert_eq!(layout.chord(Chord::Paste, None), None);
+        assert_eq!(Layout::read(&keymap(), 0, 0, &[]).chord(Chord::ControlV, None), None);
     }
 
     #[test]

@@ -261,9 +261,10 @@ impl Typist for X11 {
 }
 
 impl Keyboard for X11 {
-    fn press_chord(&mut self, chord: Chord) -> Result<(), TypistError> {
-        let asked = self.ask_to_paste(chord);
-        self.end(asked, 0)
+    fn press_chord(&mut self, chord: Chord) -> Result<bool, TypistError> {
+        let mut pressed = false;
+        let asked = self.ask_to_paste(chord).map(|asked| pressed = asked);
+        self.end(asked, 0).map(|()| pressed)
     }
 }
 

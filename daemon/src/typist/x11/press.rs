@@ -121,19 +121,28 @@ impl X11 {
         Ok(sent)
     }
 
-    /// Presses what asks the window to paste.
-    pub(super) fn ask_to_paste(&mut self, chord: Chord) -> Result<(), Halt> {
+    /// Presses what asks the window to paste, if the keyboard has it.
+    pub(super) fn ask_to_paste(&mut self, chord: Chord) -> Result<bool, Halt> {
         self.observe()?;
         loop {
             if let Some(halt) = self.obstacle(GRABBED)? {
                 return Err(halt);
             }
-            let Some(press) = self.layout.chord(chord) else { return Ok(()) };
+            let lent = if self.layout.latin { None } else { self.lend_v()? };
+            let Some(press) = self.layout.chord(chord, lent) else { return Ok(false) };
             if self.press_at_home(&[press])?.is_some() {
                 self.observe()?;
-                return Ok(());
+                return Ok(true);
             }
         }
+    }
+
+    /// Lends a keycode to V, which commands are made with and this keyboard does not have.
+    fn lend_v(&mut self) -> Result<Option<u8>, ReplyError> {
+        let batch = self.slots.plan(&self.layout, &[[xkeysym::key::v; 2]]);
+        self.bind(&batch)?;
+        self.slots.note(&batch, Instant::now());
+        Ok(batch.presses.first().map(|press| press.keycode))
     }
 
     /// Presses BackSpace as long as nobody comes in between; why it stopped.
