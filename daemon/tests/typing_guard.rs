@@ -59,6 +59,18 @@ impl Desk {
         Entry::told(&self.server, &self.bus, kind, title).unwrap()
     }
 
+    /// Opens a window with a field of GTK, or of Qt, once the last is gone, and waits until it is
+    /// told of.
+    fn field(&self, watcher: &Focus, by_qt: bool) -> Entry {
+        until(watcher, |now| now.field.is_none());
+        let window = match by_qt {
+            true => Entry::told_by_qt(&self.server, &self.bus, "Field").unwrap(),
+            false => self.window("--entry", "Field"),
+        };
+        until(watcher, |now| now.field.is_some());
+        window
+    }
+
     fn focus(&self, entry: &Entry) {
         entry.focus(&self.server).unwrap();
     }
@@ -264,12 +276,7 @@ fn what_was_typed_is_erased_while_the_program_tells_that_it_stands_before_the_ca
     let qt = entry::qt_is_present();
     let cases = [(false, true), (false, false), (true, true), (true, false)];
     for (by_qt, scratched) in cases.into_iter().filter(|(by_qt, _)| qt || !by_qt) {
-        until(&watcher, |now| now.field.is_none());
-        let window = match by_qt {
-            true => Entry::told_by_qt(&desk.server, &desk.bus, "Field").unwrap(),
-            false => desk.window("--entry", "Field"),
-        };
-        until(&watcher, |now| now.field.is_some());
+        let window = desk.field(&watcher, by_qt);
         let (thread, reports) = desk.typist(&watcher, "", |x11| Box::new(Blind(x11)));
         let done = || reports.recv_timeout(PATIENCE).unwrap().result;
         thread.watch(true);
@@ -308,12 +315,7 @@ fn a_dictation_begins_with_a_space_where_it_would_run_on_from_the_word_before() 
     ];
     for (config, before, expected) in cases {
         for by_qt in [false, true].into_iter().filter(|by_qt| qt || !by_qt) {
-            until(&watcher, |now| now.field.is_none());
-            let window = match by_qt {
-                true => Entry::told_by_qt(&desk.server, &desk.bus, "Field").unwrap(),
-                false => desk.window("--entry", "Field"),
-            };
-            until(&watcher, |now| now.field.is_some());
+            let window = desk.field(&watcher, by_qt);
             let (thread, reports) = desk.typist(&watcher, config, |x11| Box::new(x11));
             let typed = |id, text: &str| {
                 thread.send(id, insert(text));
@@ -340,9 +342,7 @@ fn what_was_typed_stays_when_somebody_came_in_between() {
     let Some(desk) = Desk::new() else { return };
     let watcher = desk.follow();
     for (key, expected) in [(A, "one atwo"), (LEFT, "onetwo ")] {
-        until(&watcher, |now| now.field.is_none());
-        let window = desk.window("--entry", "Field");
-        until(&watcher, |now| now.field.is_some());
+        let window = desk.field(&watcher, false);
         let (thread, reports) = desk.typist(&watcher, "", |x11| Box::new(Blind(x11)));
         thread.watch(true);
         thread.send(1, insert("one "));
