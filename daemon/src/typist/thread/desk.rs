@@ -302,9 +302,11 @@ where
                 }
                 Err(e) => {
                     let name = typist.name();
+                    // One that only has no key for this still knows where it is.
+                    let at_home = matches!(e, TypistError::Unavailable(_)) && typist.is_home();
                     self.typist = None;
                     self.ledger.doubt("the typist was lost in between");
-                    self.homeless |= self.keep && self.ledger.is_open() && knows_windows;
+                    self.homeless |= self.keep && self.ledger.is_open() && knows_windows && !at_home;
                     // How much was erased is not known: erasing again could take the user's text.
                     if erase > 0 && arrived == 0 {
                         return (typed, Err(e.into()));
@@ -324,7 +326,7 @@ where
             Err(e) => return Err(format!("{}; then: {e}", lost.reason).into()),
         }
         if self.homeless {
-            return Err(Failure { why: HOMELESS.to_owned(), elsewhere: true });
+            return Err(Failure::homeless());
         }
         let now = self.guard.look();
         if let Some(why) = self.guard.refuses(&now) {
@@ -344,6 +346,3 @@ where
         Ok(now)
     }
 }
-
-const HOMELESS: &str = "the typist lost the window that was dictated into, and cannot tell it from others: \
-                        dictate again";

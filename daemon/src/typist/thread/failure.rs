@@ -11,6 +11,16 @@ pub(super) struct Failure {
     pub(super) elsewhere: bool,
 }
 
+impl Failure {
+    /// Nobody can say any more which window text is kept to.
+    pub(super) fn homeless() -> Self {
+        Self { why: HOMELESS.to_owned(), elsewhere: true }
+    }
+}
+
+const HOMELESS: &str = "the typist lost the window that was dictated into, and cannot tell it from others: \
+                        dictate again";
+
 impl From<String> for Failure {
     fn from(why: String) -> Self {
         Self { why, elsewhere: false }

@@ -391,4 +391,7 @@ fn text_that_is_kept_to_a_window_goes_nowhere_when_the_typist_that_knew_it_is_lo
         assert_eq!(told[2], (String::new(), false), "the next dictation has a window of its own");
     }
     assert_eq!(ended("focus = \"follow\"", typists(), &[1]), [(String::new(), false)]);
+    // One that only lacks a key tells before it goes that the window is the one.
+    let lacks = vec![vec![TypistError::Unavailable("no key".into())], Vec::new()];
+    assert_eq!(ended("focus = \"hold\"", lacks, &[1]), [(String::new(), false)]);
 }
