@@ -96,12 +96,15 @@ impl Session {
                 self.typing.succeeded();
             }
             Err(Untyped { typed, why, elsewhere }) => {
+                let running = |piece: &Piece| piece.edit == Some(id) && piece.until.is_none();
+                let stops =
+                    elsewhere && self.taste.focus == Focus::Stop && self.typing.pieces.iter().any(running);
                 self.typing.settle(id, typed, now, &mut self.metrics, out);
                 self.typing.failed(why, elsewhere, now);
                 if self.typing.dictating {
                     self.leave_what_was_before();
                 }
-                if elsewhere && self.taste.focus == Focus::Stop {
+                if stops {
                     self.stop_by_itself(now, out);
                 }
             }

@@ -255,15 +255,16 @@ fn a_dictation_that_is_to_stop_when_the_focus_moves_ends_and_its_text_waits_for_
 
 #[test]
 fn a_window_is_a_dictations_as_long_as_text_of_it_waits_and_then_the_next_ones() {
-    let kept = |program: &str| {
+    let kept_by = |focus: Focus, program: &str| {
         let mut bench = bench();
-        bench.session.taste.focus = Focus::Hold;
+        bench.session.taste.focus = focus;
         for op in program.split(" · ") {
             bench.done.clear();
             bench.apply(op);
         }
         bench
     };
+    let kept = |program: &str| kept_by(Focus::Hold, program);
     let away = format!("{TALK} · typed · {END} · elsewhere");
     assert_eq!(kept(&away).watched, [(true, 0)], "the text still belongs to its window");
     assert_eq!(kept(&format!("{away} · +500 · typed")).watched, [(true, 0), (false, 0)]);
@@ -283,5 +284,9 @@ fn a_window_is_a_dictations_as_long_as_text_of_it_waits_and_then_the_next_ones()
     }
     assert_eq!(next.typed_in_the_end(), "onenew", "the new text alone is in its window");
     assert!(next.session.trouble().contains("4 characters were not typed"), "{}", next.session.trouble());
+    assert_eq!(next.session.untyped_text(), " two");
+    // What belongs elsewhere does not end the one that is here.
+    let next = kept_by(Focus::Stop, &format!("{away} · start · elsewhere · mic 500"));
+    assert!(next.session.dictations.iter().all(|d| d.stopped.is_none()), "it goes on");
     assert_eq!(next.session.untyped_text(), " two");
 }
