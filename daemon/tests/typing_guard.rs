@@ -13,7 +13,7 @@ use swictation_core::config::Config;
 use swictation_daemon::typist::focus::{Focus, Focused};
 use swictation_daemon::typist::thread::{Report, TypistThread, spawn_with};
 use swictation_daemon::typist::x11::X11;
-use swictation_daemon::typist::{Typist, TypistError};
+use swictation_daemon::typist::{Typist, TypistError, paste};
 use swictation_tests::bus::Bus;
 use swictation_tests::entry::{self, Entry};
 use swictation_tests::need;
@@ -333,6 +333,23 @@ fn a_dictation_begins_with_a_space_where_it_would_run_on_from_the_word_before() 
             assert_eq!(text(window, &thread, &reports, 4), expected, "by Qt: {by_qt}");
         }
     }
+}
+
+#[test]
+fn a_paste_is_asked_for_with_what_worked_before_where_a_field_tells_that_it_is_one() {
+    let Some(desk) = Desk::new() else { return };
+    let watcher = desk.follow();
+    let window = desk.field(&watcher, false);
+    let display = desk.server.display.clone();
+    let (send, reports) = mpsc::channel();
+    let (open, focus) = (move |_: &[&str]| paste::x11(Some(&display)), Arc::clone(&watcher));
+    let report = move |report| drop(send.send(report));
+    let thread = spawn_with(open, &Config::default(), || Some(focus), report).unwrap();
+    swictation_tests::measure("a word, pasted on X11 into a field that is told of", 20, || {
+        thread.send(1, insert("streaming "));
+        assert_eq!(reports.recv_timeout(PATIENCE).unwrap().result, Ok(()));
+    });
+    assert_eq!(text(window, &thread, &reports, 2), "streaming ".repeat(20));
 }
 
 #[test]

@@ -46,17 +46,10 @@ impl MainLoop {
             None => return,
         };
         notify::reloading();
-        let typing = |config: &Config| {
-            (
-                config.typist.clone(),
-                config.focus,
-                config.password_fields,
-                config.terminal_enter,
-                config.leading_space,
-            )
-        };
-        if typing(&self.parts.config) != typing(&config) {
+        if self.parts.config.typist != config.typist {
             self.replace_typist(&config);
+        } else if let Some(typist) = &self.parts.typist {
+            typist.configure(&config);
         }
         if let Some(journal) =
             self.parts.journal.as_ref().filter(|_| self.parts.config.recovery != config.recovery)

@@ -34,14 +34,23 @@ pub(super) struct Guard {
 impl Guard {
     /// As the configuration has it, with nothing known of the focus.
     pub(super) fn new(config: &Config) -> Self {
-        Self {
+        let mut guard = Self {
             focus: None,
-            password_fields: config.password_fields,
-            terminal_enter: config.terminal_enter,
-            leading_space: config.leading_space,
+            password_fields: false,
+            terminal_enter: false,
+            leading_space: false,
             home: Home::Any,
             origin: None,
-        }
+        };
+        guard.configure(config);
+        guard
+    }
+
+    /// The person wants something else.
+    pub(super) fn configure(&mut self, config: &Config) {
+        self.password_fields = config.password_fields;
+        self.terminal_enter = config.terminal_enter;
+        self.leading_space = config.leading_space;
     }
 
     /// From here on, this tells of the focus.
@@ -141,9 +150,13 @@ impl Guard {
         if self.terminal_enter || !text.contains('\n') {
             return text;
         }
-        let terminal = now.is_terminal() || class().is_some_and(|class| terminals::has(&class));
-        if terminal { text.replace('\n', " ") } else { text }
+        if is_terminal(now, class) { text.replace('\n', " ") } else { text }
     }
+}
+
+/// Whether a terminal has the focus, as far as others tell or, by its class, the typist.
+pub(super) fn is_terminal(now: &Focused, class: impl FnOnce() -> Option<String>) -> bool {
+    now.is_terminal() || class().is_some_and(|class| terminals::has(&class))
 }
 
 /// Whether a word begins with this that a space parts from the one before: scripts behind these

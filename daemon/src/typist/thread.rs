@@ -41,6 +41,7 @@ enum Order {
     Apply(u64, Edit),
     Resume,
     Watch(bool),
+    Configure(Box<Config>),
     TakeBack { from: u64, utterance: u64, erase: bool },
     Scratch { id: u64, from: u64 },
 }
@@ -105,6 +106,12 @@ impl TypistThread {
     /// `false`: no dictation runs.
     pub fn watch(&self, dictating: bool) {
         self.order(Order::Watch(dictating));
+    }
+
+    /// Takes another configuration over but for the typist; which windows text goes into holds
+    /// from the next [`TypistThread::watch`] on.
+    pub fn configure(&self, config: &Config) {
+        self.order(Order::Configure(Box::new(config.clone())));
     }
 
     /// Drops the edits in the queue from the number `from` on; they are reported as done

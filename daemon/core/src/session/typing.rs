@@ -96,12 +96,14 @@ impl Session {
                 self.typing.succeeded();
             }
             Err(Untyped { typed, why, elsewhere }) => {
-                let running = |piece: &Piece| piece.edit == Some(id) && piece.until.is_none();
-                let stops =
-                    elsewhere && self.taste.focus == Focus::Stop && self.typing.pieces.iter().any(running);
+                // Text of the dictation before is no reason to end the one that runs.
+                let ours = |piece: &Piece| piece.edit == Some(id) && piece.until.is_none();
+                let runs = self.dictations.front().is_some_and(|d| d.stopped.is_none());
+                let ours = runs && self.typing.pieces.iter().any(ours);
+                let stops = elsewhere && ours && self.taste.focus == Focus::Stop;
                 self.typing.settle(id, typed, now, &mut self.metrics, out);
                 self.typing.failed(why, elsewhere, now);
-                if self.typing.dictating {
+                if self.typing.dictating || !self.typing.watched {
                     self.leave_what_was_before();
                 }
                 if stops {

@@ -72,10 +72,10 @@ impl Dictation {
         self.ask(Command::Toggle).await
     }
 
-    /// Ends the dictation at once, without its untyped words; what it typed is erased
-    /// again if nobody has typed, clicked or moved the focus since and cancel_erases
-    /// is not turned off. When idle, forgets what could not be typed. Answers the new
-    /// State.
+    /// Ends the dictation at once, without its untyped words; what it typed, in a
+    /// terminal its last utterance alone, is erased again if nobody has typed, clicked
+    /// or moved the focus since and cancel_erases is not turned off. When idle, forgets
+    /// what could not be typed. Answers the new State.
     #[zbus(out_args("state"))]
     async fn cancel(&self, #[zbus(header)] _call: Header<'_>) -> Result<String, Refused> {
         self.ask(Command::Cancel).await

@@ -86,7 +86,7 @@ pub(super) struct Clipboard {
     content: Option<Content>,
     /// What there was before the text that is being pasted.
     before: Option<Content>,
-    /// What made windows of a class paste, which is asked first there.
+    /// What made windows of a class paste, which is asked first where that does no harm.
     worked: HashMap<String, Chord>,
 }
 
@@ -180,6 +180,8 @@ impl Clipboard {
     ) -> Result<(), TypistError> {
         self.hold(text).await.map_err(TypistError::lost)?;
         let known = focused.class.as_ref().and_then(|class| self.worked.get(class)).copied();
+        // A program may have a terminal in it besides fields that tell that they are some.
+        let known = known.filter(|chord| *chord != Chord::ControlV || focused.field.is_some());
         let others = Chord::ALL.into_iter().filter(|chord| Some(*chord) != known);
         for chord in known.into_iter().chain(others) {
             if focused.is_terminal() && chord == Chord::ControlV {

@@ -89,13 +89,13 @@ impl Accessible {
     pub(super) fn now(&self) -> Focused {
         let role = self.field.as_ref().and_then(|(_, role)| *role);
         Focused {
-            known: true,
             window: self.window.as_ref().map(named),
             field: self.field.as_ref().map(|(field, _)| named(field)),
             class: self.class.clone(),
             password: role == Some(PASSWORD_TEXT),
             terminal: role == Some(TERMINAL),
             untold: self.field.is_some() && role.is_none(),
+            ..Focused::default()
         }
     }
 

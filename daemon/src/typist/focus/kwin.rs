@@ -117,7 +117,7 @@ impl Kwin {
         let _ = self.connection.reply(&header, &()).await;
         let class = (!class.is_empty()).then_some(class);
         // Where no window is active there is one without a name.
-        self.focused = Focused { known: true, window: Some(window), class, ..Focused::default() };
+        self.focused = Focused { window: Some(window), class, ..Focused::default() };
         Some(())
     }
 }

@@ -193,9 +193,11 @@ async fn follow(
     let (mut kwin, mut accessible, mut methods) =
         tokio::join!(find_kwin(bus, &folder), find_accessible(bus), InputMethods::find(bus, ibus));
     let (mut looked, mut tries) = (None, TRIES);
+    // KWin is there and has not told yet: what others tell of windows is not what counts.
+    let mut awaited = kwin.is_none() && has_kwin(names.as_ref()).await;
     loop {
-        *known.lock().unwrap_or_else(PoisonError::into_inner) =
-            merged(kwin.as_ref().map(Kwin::now), accessible.as_ref().map(Accessible::now));
+        let all = merged(kwin.as_ref().map(Kwin::now), accessible.as_ref().map(Accessible::now));
+        *known.lock().unwrap_or_else(PoisonError::into_inner) = Focused { known: !awaited, ..all };
         let _ = first.send(());
         drop(looked.take());
         let told = tokio::select! {
@@ -226,11 +228,10 @@ async fn follow(
             }
             // What is not there may have taken too long to come up.
             (Told::Question(Question::Look(reply)), kwin, accessible) => {
-                if let (None, Some(names), 1..) = (&kwin, &names, tries)
-                    && names.has(KWIN).await
-                {
+                if awaited {
                     tries -= 1;
                     *kwin = find_kwin(bus, &folder).await;
+                    awaited = kwin.is_none() && tries > 0;
                 }
                 match accessible {
                     Some(accessible) => accessible.look(TOLD).await,
@@ -246,6 +247,7 @@ async fn follow(
                 Some((name, is_there)) if name == KWIN => {
                     tries = TRIES;
                     kwin = if is_there { find_kwin(bus, &folder).await } else { None };
+                    awaited = is_there && kwin.is_none();
                 }
                 // That it is gone, its own bus tells.
                 Some((name, true)) if name == ACCESSIBILITY && accessible.is_none() => {
@@ -257,6 +259,13 @@ async fn follow(
     }
     if let Some(kwin) = kwin {
         kwin.end().await;
+    }
+}
+
+async fn has_kwin(names: Option<&Names>) -> bool {
+    match names {
+        Some(names) => bus::has_owner(&names.connection, KWIN).await.unwrap_or_default(),
+        None => false,
     }
 }
 
@@ -297,11 +306,6 @@ impl Names {
         Some(Self { messages, connection })
     }
 
-    /// Whether somebody has this name.
-    async fn has(&self, name: &str) -> bool {
-        bus::has_owner(&self.connection, name).await.unwrap_or_default()
-    }
-
     async fn hear(&mut self) -> Option<Message> {
         bus::next(&mut self.messages).await?.ok()
     }
@@ -323,7 +327,7 @@ async fn next(told: Option<impl Future<Output = Option<Message>>>) -> Option<Mes
 
 /// KWin knows windows, all of them; programs know their fields.
 fn merged(kwin: Option<Focused>, accessible: Option<Focused>) -> Focused {
-    let programs = Focused { known: true, ..accessible.unwrap_or_default() };
+    let programs = accessible.unwrap_or_default();
     match kwin {
         Some(Focused { window, class, .. }) => Focused { window, class, ..programs },
         None => programs,

@@ -11,9 +11,9 @@
 use super::failure::{Failure, Lost};
 use super::{Order, Report};
 use crate::typist::focus::{Focus, Focused};
-use crate::typist::guard::Guard;
+use crate::typist::guard::{Guard, is_terminal};
 use crate::typist::ledger::Ledger;
-use crate::typist::{Keys, Typist, TypistError, terminals};
+use crate::typist::{Keys, Typist, TypistError};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -119,7 +119,8 @@ where
             }
             Order::Apply(id, edit) => {
                 let (typed, result) = match &self.halted {
-                    Some(failure) => (0, Err(failure.clone())),
+                    // Where this one would have gone, nobody has looked.
+                    Some(failure) => (0, Err(failure.why.clone().into())),
                     None => self.apply(id, edit),
                 };
                 self.halted = result.as_ref().err().cloned();
@@ -127,10 +128,15 @@ where
             }
             Order::Resume => self.halted = None,
             Order::Watch(dictating) => self.watch(dictating),
+            Order::Configure(config) => {
+                self.keep = config.focus != config::Focus::Follow;
+                self.guard.configure(&config);
+            }
             Order::TakeBack { erase, utterance, .. } => {
                 self.halted = None;
                 // What a program in a terminal has made of more than that, nobody knows.
-                let from = if self.is_in_terminal() { utterance } else { 0 };
+                let class = || self.typist.as_mut()?.class();
+                let from = if is_terminal(&self.guard.look(), class) { utterance } else { 0 };
                 match if erase { self.take_back(from) } else { Ok(0) } {
                     Ok(0) => {}
                     Ok(characters) => {
@@ -182,11 +188,6 @@ where
         if let Some(typist) = &mut self.typist {
             if dictating { typist.watch(self.keep) } else { typist.rest() }
         }
-    }
-
-    fn is_in_terminal(&mut self) -> bool {
-        let mut class = || self.typist.as_mut()?.class();
-        self.guard.look().is_terminal() || class().is_some_and(|class| terminals::has(&class))
     }
 
     /// Erases what the edit with this number and those behind it typed; how many characters
@@ -303,10 +304,11 @@ where
                 Err(e) => {
                     let name = typist.name();
                     // One that only has no key for this still knows where it is.
-                    let at_home = matches!(e, TypistError::Unavailable(_)) && typist.is_home();
+                    self.homeless |= self.keep && self.ledger.is_open() && knows_windows && {
+                        !matches!(e, TypistError::Unavailable(_)) || !typist.is_home()
+                    };
                     self.typist = None;
                     self.ledger.doubt("the typist was lost in between");
-                    self.homeless |= self.keep && self.ledger.is_open() && knows_windows && !at_home;
                     // How much was erased is not known: erasing again could take the user's text.
                     if erase > 0 && arrived == 0 {
                         return (typed, Err(e.into()));

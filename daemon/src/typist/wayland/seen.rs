@@ -85,7 +85,7 @@ impl Seen {
 
     /// Whether the window that text is kept to has the focus, as far as is known.
     pub(super) fn is_home(&self) -> bool {
-        self.now() != Place::Elsewhere
+        self.kept.as_ref().and_then(Option::as_ref).is_none_or(|kept| self.focused().as_ref() == Some(kept))
     }
 
     /// The class of the window that has the focus.

@@ -232,7 +232,8 @@ impl Typist for X11 {
     }
 
     fn is_home(&mut self) -> bool {
-        self.observe().is_err() || !self.is_elsewhere()
+        let seen = self.observe().and_then(|_| self.restore());
+        seen.is_err() || self.home.is_none() || (self.receiver.is_some() && !self.is_elsewhere())
     }
 
     fn class(&mut self) -> Option<String> {

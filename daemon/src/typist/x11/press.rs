@@ -140,9 +140,13 @@ impl X11 {
     /// Lends a keycode to V, which commands are made with and this keyboard does not have.
     fn lend_v(&mut self) -> Result<Option<u8>, ReplyError> {
         let batch = self.slots.plan(&self.layout, &[[xkeysym::key::v; 2]]);
-        self.bind(&batch)?;
+        if !batch.binds.is_empty() {
+            self.bind(&batch)?;
+            // Much can happen while programs settle.
+            self.observe()?;
+        }
         self.slots.note(&batch, Instant::now());
-        Ok(batch.presses.first().map(|press| press.keycode))
+        Ok(batch.presses.first().filter(|press| press.hold == [None; 3]).map(|press| press.keycode))
     }
 
     /// Presses BackSpace as long as nobody comes in between; why it stopped.

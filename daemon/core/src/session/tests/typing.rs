@@ -285,6 +285,10 @@ fn a_window_is_a_dictations_as_long_as_text_of_it_waits_and_then_the_next_ones()
     assert_eq!(next.typed_in_the_end(), "onenew", "the new text alone is in its window");
     assert!(next.session.trouble().contains("4 characters were not typed"), "{}", next.session.trouble());
     assert_eq!(next.session.untyped_text(), " two");
+    // Nor do the last words of one that is still decoded end the next one.
+    let still = format!("{TALK} · typed · stop · +200 · ended · start · mic 500 · last 2000 two · elsewhere");
+    let next = kept_by(Focus::Stop, &still);
+    assert!(next.session.dictations.iter().any(|d| d.stopped.is_none()), "it goes on");
     // What belongs elsewhere does not end the one that is here.
     let next = kept_by(Focus::Stop, &format!("{away} · start · elsewhere · mic 500"));
     assert!(next.session.dictations.iter().all(|d| d.stopped.is_none()), "it goes on");
