@@ -132,6 +132,18 @@ fn what_was_copied_before_the_typist_came_is_there_again() {
 }
 
 #[test]
+fn text_that_somebody_copied_as_numbers_changes_nothing_of_ours() {
+    let Some(mut desk) = Desk::new("us") else { return };
+    // Whichever the window asks for.
+    let numbers =
+        ["text/plain;charset=utf-8", "text/plain", "UTF8_STRING"].map(|form| (form, b"old!".to_vec()));
+    let _copied = Copied::in_numbers(&desk.server.display, 32, &numbers).unwrap();
+    desk.apply(0, "odd").unwrap();
+    assert_eq!(desk.paste("UTF8_STRING"), b"old!");
+    assert_eq!(desk.text(), "odd");
+}
+
+#[test]
 fn an_empty_clipboard_does_not_keep_what_was_typed() {
     let Some(mut desk) = Desk::new("us") else { return };
     desk.apply(0, "secret").unwrap();

@@ -28,7 +28,8 @@ x11rb::atom_manager! {
     }
 }
 
-type Forms = Vec<(Atom, Vec<u8>)>;
+/// Each with the bits of the numbers that it is given as.
+type Forms = Vec<(Atom, Vec<u8>, u8)>;
 
 /// A connection with a window of its own.
 struct Program {
@@ -49,9 +50,17 @@ impl Copied {
     /// # Errors
     /// The connection's failure.
     pub fn new(display: &str, forms: &[(&str, Vec<u8>)]) -> io::Result<Self> {
+        Self::in_numbers(display, 8, forms)
+    }
+
+    /// The same as numbers of so many bits, of which the bytes are made up.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn in_numbers(display: &str, bits: u8, forms: &[(&str, Vec<u8>)]) -> io::Result<Self> {
         let program = Arc::new(Program::start(display).map_err(io::Error::other)?);
         let named: Result<Forms, ReplyOrIdError> =
-            forms.iter().map(|(name, bytes)| Ok((program.atom(name)?, bytes.clone()))).collect();
+            forms.iter().map(|(name, bytes)| Ok((program.atom(name)?, bytes.clone(), bits))).collect();
         let forms = named.map_err(io::Error::other)?;
         program.own().map_err(io::Error::other)?;
         let gives = program.clone();
@@ -126,21 +135,23 @@ impl Program {
             match self.connection.wait_for_event()? {
                 Event::SelectionRequest(asked) => {
                     let (to, place) = (asked.requestor, asked.property);
-                    let form = forms.iter().find(|(form, _)| *form == asked.target);
+                    let form = forms.iter().find(|(form, ..)| *form == asked.target);
                     let replace = PropMode::REPLACE;
                     match form {
-                        Some((form, bytes)) if bytes.len() > PART => {
+                        Some((form, bytes, _)) if bytes.len() > PART => {
                             let aux = ChangeWindowAttributesAux::new().event_mask(EventMask::PROPERTY_CHANGE);
                             self.connection.change_window_attributes(to, &aux)?;
                             self.connection.change_property32(replace, to, place, self.atoms.INCR, &[1])?;
                             sending.push((to, place, *form, bytes));
                         }
-                        Some((form, bytes)) => {
-                            self.connection.change_property8(replace, to, place, *form, bytes)?;
+                        Some((form, bytes, bits)) => {
+                            let count = (bytes.len() * 8 / usize::from(*bits)) as u32;
+                            self.connection
+                                .change_property(replace, to, place, *form, *bits, count, bytes)?;
                         }
                         None => {
                             let mut targets = vec![self.atoms.TARGETS];
-                            targets.extend(forms.iter().map(|(form, _)| *form));
+                            targets.extend(forms.iter().map(|(form, ..)| *form));
                             self.connection.change_property32(
                                 replace,
                                 to,
