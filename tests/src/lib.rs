@@ -43,7 +43,7 @@ pub fn need(what: &str, present: bool) -> bool {
     note(&line);
     if let Some(path) = std::env::var_os("SWICTATION_SKIPS") {
         let counted = OpenOptions::new().create(true).append(true).open(&path);
-        if let Err(e) = counted.and_then(|mut file| writeln!(file, "{line}")) {
+        if let Err(e) = counted.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes())) {
             eprintln!("{}: {e}", path.display());
         }
     }
