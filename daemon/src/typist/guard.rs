@@ -64,7 +64,7 @@ impl Guard {
             focus.look();
         }
         self.home = if dictating && keep { Home::First } else { Home::Any };
-        self.is_elsewhere(&self.look());
+        self.settle(&self.look());
         self.origin = None;
     }
 
@@ -106,17 +106,18 @@ impl Guard {
         now
     }
 
-    /// Whether another window has the focus than the one that text is kept to, which is the
-    /// first that is seen here.
-    pub(super) fn is_elsewhere(&mut self, now: &Focused) -> bool {
-        match &self.home {
-            Home::First if now.known && !now.is_nowhere() => {
-                self.home = Home::Window(now.window.clone());
-                false
-            }
-            Home::Window(home) => *home != now.window,
-            Home::First | Home::Any => false,
+    /// The first window that is known is the one that text is kept to.
+    fn settle(&mut self, now: &Focused) {
+        if matches!(self.home, Home::First) && now.known && !now.is_nowhere() {
+            self.home = Home::Window(now.window.clone());
         }
+    }
+
+    /// Whether another window has the focus than the one that text is kept to, which is this
+    /// one where none was known before.
+    pub(super) fn is_elsewhere(&mut self, now: &Focused) -> bool {
+        self.settle(now);
+        matches!(&self.home, Home::Window(home) if *home != now.window)
     }
 
     /// Why nothing may be typed now, if so.

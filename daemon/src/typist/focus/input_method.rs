@@ -12,9 +12,8 @@ use crate::bus;
 use crate::typist::Keys;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-use zbus::export::serde::Serialize;
-use zbus::zvariant::{DynamicType, Variant};
-use zbus::{Connection, Message};
+use zbus::Connection;
+use zbus::zvariant::Variant;
 
 const FCITX: &str = "org.fcitx.Fcitx5";
 const FCITX_OBJECT: &str = "/controller";
@@ -78,8 +77,9 @@ impl InputMethods {
     }
 
     async fn fcitx(&self) -> Option<String> {
-        let told = call(&self.session, FCITX, FCITX_OBJECT, CONTROLLER, "CurrentInputMethod", &()).await?;
-        told.body().deserialize().ok()
+        let (method, body) = ("CurrentInputMethod", ());
+        let asked = self.session.call_method(Some(FCITX), FCITX_OBJECT, Some(CONTROLLER), method, &body);
+        asked.await.ok()?.body().deserialize().ok()
     }
 
     async fn ibus(&mut self) -> Option<String> {
@@ -99,20 +99,6 @@ impl InputMethods {
         }
         name(&*engine.ok()?)
     }
-}
-
-async fn call<B>(
-    bus: &Connection,
-    whom: &str,
-    object: &str,
-    interface: &str,
-    method: &str,
-    body: &B,
-) -> Option<Message>
-where
-    B: Serialize + DynamicType,
-{
-    bus.call_method(Some(whom), object, Some(interface), method, body).await.ok()
 }
 
 /// The addresses in the files of this folder, the newest first.

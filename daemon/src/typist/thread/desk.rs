@@ -47,7 +47,7 @@ pub(super) struct Desk<O, R> {
     /// another finds, nobody can say that it is the one.
     homeless: bool,
     /// Why an edit failed, until it is told to resume.
-    halted: Option<Failure>,
+    halted: Option<String>,
 }
 
 impl<O, R> Desk<O, R>
@@ -120,10 +120,10 @@ where
             Order::Apply(id, edit) => {
                 let (typed, result) = match &self.halted {
                     // Where this one would have gone, nobody has looked.
-                    Some(failure) => (0, Err(failure.why.clone().into())),
+                    Some(why) => (0, Err(why.clone().into())),
                     None => self.apply(id, edit),
                 };
-                self.halted = result.as_ref().err().cloned();
+                self.halted = result.as_ref().err().map(|failure| failure.why.clone());
                 self.report(id, typed, result);
             }
             Order::Resume => self.halted = None,

@@ -3,7 +3,6 @@
 use crate::typist::TypistError;
 
 /// Why not all of an edit arrived.
-#[derive(Clone)]
 pub(super) struct Failure {
     /// For a person.
     pub(super) why: String,

@@ -155,11 +155,12 @@ impl Layout {
         use xkeysym::key::{ISO_Level3_Shift, ISO_Level5_Shift, Shift_L, Shift_R, v};
         let selectors = [&[Shift_L, Shift_R][..], &[ISO_Level3_Shift], &[ISO_Level5_Shift]]
             .map(|symbols| map.selector(group, symbols));
-        let mut reach = HashMap::new();
+        let (mut reach, mut latin) = (HashMap::new(), false);
         for (keycode, key) in map.keycodes() {
             if spare.iter().any(|lent| lent.keycode == keycode) {
                 continue;
             }
+            latin |= key.syms.contains(&v);
             for bits in [0b000, 0b001, 0b010, 0b100, 0b011, 0b101, 0b110, 0b111_u8] {
                 let chosen = |n: usize| if bits >> n & 1 == 1 { selectors[n] } else { None };
                 if (0..3).any(|n| bits >> n & 1 == 1 && selectors[n].is_none()) {
@@ -174,8 +175,6 @@ impl Layout {
                 }
             }
         }
-        let keys = map.keycodes().filter(|(keycode, _)| !spare.iter().any(|lent| lent.keycode == *keycode));
-        let latin = keys.into_iter().any(|(_, key)| key.syms.contains(&v));
         Self { reach, shift: selectors[0].map(|shift| shift.keycode), latin }
     }
 
